@@ -1,0 +1,1 @@
+"""The steps of the night, one folder each, in the order in which data flows through them."""
