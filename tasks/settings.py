@@ -1,0 +1,174 @@
+"""The one configuration: `osteoscreen.toml`, then the environment (`OSTEOSCREEN_…`), then flags; the later wins.
+
+Nested settings are written `[eligibility] min_age_years = 50` in the file and
+`OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS=50` in the environment. Every clinical number of the product stands
+here with its source. `docs/configuration.md` is generated from this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tasks.outcomes import ConfigurationError
+
+CONFIG_FILE = "osteoscreen.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Eligibility(_Section):
+    """Who may be screened."""
+
+    min_age_years: int = Field(
+        50, ge=0, le=120, description="Youngest age to score. Source: HealthOST clearance (age ≥ 50)."
+    )
+    unknown_age: Literal["exclude", "warn"] = Field(
+        "exclude", description="What to do when no age can be derived: refuse, or score with a warning."
+    )
+
+
+class Selection(_Section):
+    """Which series of a study may be measured."""
+
+    max_axial_tilt_deg: float = Field(5.0, description="Largest angle between slice normal and body axis.")
+    max_slice_thickness_mm: float = Field(5.0, description="Thickest slice to measure. Source: plan, issue 2.")
+    max_spacing_deviation: float = Field(
+        0.02, description="Largest relative deviation of a slice gap from the median gap."
+    )
+    min_slices: int = Field(10, description="Fewest slices that can show a vertebra whole.")
+    min_coverage_mm: float = Field(100.0, description="Least length of the body that must be covered.")
+    max_pixel_anisotropy: float = Field(0.01, description="Largest relative difference of the pixel edges.")
+    max_pixels_per_side: int = Field(
+        4096, description="Largest rows or columns to accept; a header that claims more is refused unread."
+    )
+
+
+class Contrast(_Section):
+    """When blood is taken to be enhanced, from the image, whatever the tags say."""
+
+    max_blood_hu: float = Field(
+        85.0,
+        description="Blood above this is enhanced. Unenhanced blood is about 30 to 65 HU even at high "
+        "haematocrit; portal-venous blood is above 100.",
+    )
+    max_blood_over_muscle_hu: float = Field(
+        30.0, description="Blood this much above paraspinal muscle is enhanced; unenhanced it is at or below."
+    )
+
+
+class Scoring(_Section):
+    """How measurements become tiers."""
+
+    tier_source: Literal["attenuation", "model", "either"] = Field(
+        "attenuation",
+        description="What sets `risk_tier`. Attenuation while the active weights are not clinically "
+        "validated (phantom-reference); `either` takes the more severe of the two.",
+    )
+    model_high: float = Field(0.5, ge=0, le=1, description="Probability from which the model's tier is high.")
+    model_intermediate: float = Field(
+        0.2, ge=0, le=1, description="Probability from which the model's tier is intermediate."
+    )
+
+
+class Inference(_Section):
+    """How crops reach Triton."""
+
+    timeout_s: float = Field(30.0, gt=0, description="Longest wait for one answer.")
+    retries: int = Field(3, ge=0, description="Further tries after a failed request, with growing pauses.")
+    ready_timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server to become ready.")
+    shared_memory: Literal["auto", "on", "off"] = Field(
+        "auto", description="System shared memory instead of gRPC bodies; auto: when the server is on this host."
+    )
+    model_name: str = Field("osteoporosis_densenet121", description="Model in the Triton repository.")
+    triton_environment: Path = Field(
+        Path(".venv-triton"), description="Virtual environment that holds the embedded Triton server."
+    )
+    model_repository: Path = Field(Path("triton_models"), description="Model repository of the embedded server.")
+
+
+class Cluster(_Section):
+    """Where Dask runs."""
+
+    kind: Literal["inline", "local", "address", "slurm", "kubernetes"] = Field(
+        "local", description="inline: in this process, for debugging; local: worker processes on this machine."
+    )
+    address: str | None = Field(None, description="Scheduler address when kind = address.")
+    workers: int | None = Field(None, ge=1, description="Worker processes; default: one per core.")
+    memory_limit: str = Field("2GiB", description="Memory of one worker before Dask restarts it.")
+    study_tries: int = Field(2, ge=1, description="Workers a study may lose before it ends as worker_lost.")
+    study_timeout_s: float = Field(600.0, gt=0, description="Longest time one study may take on a worker.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to dask-jobqueue's SLURMCluster or dask-kubernetes' KubeCluster."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything a night can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OSTEOSCREEN_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        toml_file=CONFIG_FILE,
+    )
+
+    lake: Path = Field(Path("lake"), description="Folder of the results.")
+    settle_minutes: float = Field(
+        0.0, ge=0, description="A study is left alone until it has been quiet this long. 0 for a folder."
+    )
+    triton_url: str | None = Field(
+        None, description="host:port of a Triton server's gRPC; without it the embedded server is started."
+    )
+    keep_pictures: bool = Field(True, description="Write the explaining picture of every scored study.")
+    patient_key_secret: SecretStr | None = Field(
+        None, description="Key of the patient hash; without it a random one is kept in the lake's identities/."
+    )
+    eligibility: Eligibility = Eligibility()
+    selection: Selection = Selection()
+    contrast: Contrast = Contrast()
+    scoring: Scoring = Scoring()
+    inference: Inference = Inference()
+    cluster: Cluster = Cluster()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from file, environment and flags; flags that are None are not given.
+
+    Raises:
+        ConfigurationError: naming every setting that cannot be used.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(
+            f"Settings cannot be used: {problems}. See docs/configuration.md."
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{CONFIG_FILE} cannot be read: {error}") from None
