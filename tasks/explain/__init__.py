@@ -1,0 +1,1 @@
+"""The picture and the words that show why a study got its tier."""

@@ -1,0 +1,1 @@
+"""The lake: Parquet as the record, DuckDB for reading, nothing half written."""
