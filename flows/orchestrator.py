@@ -1,0 +1,33 @@
+"""Prefect by default: an embedded server beside the lake, unless the environment names another.
+
+Must be called before Prefect is first imported, because Prefect reads its settings then.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Prefect's own limit is 20 s, which a loaded machine making its first database has been seen to exceed.
+_STARTUP_TIMEOUT_S = "180"
+
+
+def configure_prefect(lake: Path, *, debug: bool = False) -> None:
+    """Point Prefect at a home inside the lake, quietly; whatever the user has set is left alone.
+
+    Args:
+        lake: root of the lake; `<lake>/.prefect` holds the embedded server's database.
+        debug: let Prefect log what it does.
+    """
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": _STARTUP_TIMEOUT_S,
+        "PREFECT_LOGGING_LEVEL": "DEBUG" if debug else "ERROR",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    if "PREFECT_API_URL" not in os.environ:
+        defaults["PREFECT_HOME"] = str(lake.absolute() / ".prefect")
+        defaults["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

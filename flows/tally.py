@@ -1,0 +1,89 @@
+"""The account of a run: how many studies were found, what became of them, and whether it adds up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tasks.outcomes import Outcome, OsteoscreenError, Reason
+
+
+class ConservationError(OsteoscreenError):
+    """Studies found are not the sum of studies scored, excluded and failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one run.
+
+    Attributes:
+        found: studies that the archive holds in the window asked for.
+        outcomes: how many of them stand as scored, excluded, failed, after the run.
+        reasons: how many for each reason.
+        unchanged: of those found, how many an earlier run had finished.
+        resumed: of those found, how many were taken over from a run that died.
+        arriving: studies still being received, left for a later run and not among those found.
+        unreadable_files: files that should be DICOM and name no study.
+    """
+
+    found: int
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    reasons: Mapping[Reason, int] = field(default_factory=dict)
+    unchanged: int = 0
+    resumed: int = 0
+    arriving: int = 0
+    unreadable_files: int = 0
+
+    @property
+    def scored(self) -> int:
+        """Studies with a score."""
+        return self.outcomes.get(Outcome.SCORED, 0)
+
+    @property
+    def excluded(self) -> int:
+        """Studies refused."""
+        return self.outcomes.get(Outcome.EXCLUDED, 0)
+
+    @property
+    def failed(self) -> int:
+        """Studies in which something broke."""
+        return self.outcomes.get(Outcome.FAILED, 0)
+
+    def check(self) -> None:
+        """Found = scored + excluded + failed.
+
+        Raises:
+            ConservationError: when it is not.
+        """
+        accounted = self.scored + self.excluded + self.failed
+        if accounted != self.found:
+            raise ConservationError(
+                f"{self.found} studies were found but {accounted} have a row. This is a bug: "
+                "keep the lake as it is and report the run id; starting the same command again is safe."
+            )
+
+    def as_json(self) -> dict[str, object]:
+        """The tally as plain values."""
+        return {
+            "found": self.found,
+            "scored": self.scored,
+            "excluded": self.excluded,
+            "failed": self.failed,
+            "reasons": {str(reason): count for reason, count in self.reasons.items()},
+            "unchanged": self.unchanged,
+            "resumed": self.resumed,
+            "arriving": self.arriving,
+            "unreadable_files": self.unreadable_files,
+        }
+
+
+def count(rows: Iterable[tuple[Outcome, Reason | None]]) -> tuple[Counter[Outcome], Counter[Reason]]:
+    """Outcomes and reasons, counted."""
+    outcomes: Counter[Outcome] = Counter()
+    reasons: Counter[Reason] = Counter()
+    for outcome, reason in rows:
+        outcomes[outcome] += 1
+        if reason is not None:
+            reasons[reason] += 1
+    return outcomes, reasons
