@@ -1,0 +1,295 @@
+"""Who a generated patient is: anatomy from C6 to L4, bone density, muscle, and the label with its mechanism.
+
+A generated cohort proves the machinery, never the medicine. Its anatomy is drawn from textbook ranges and its
+label from the stated rule below; what a network learns here says nothing of how it does in people.
+
+How the label comes about. A patient's vertebral density (trabecular HU at L1, 120 kVp) falls with age and
+scatters widely. The dual-energy T-score that decides the label sees the same bone through other eyes: it
+adds the cortex, is lifted falsely by osteophytes and sclerosis, and has an error of its own. So density
+explains most of the label and never all of it. Muscle is thinner and fattier in the patients with little
+bone, on average, and does not decide the label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+Sex = Literal["F", "M"]
+
+# Level: body height, width, depth, disc below (mm, both sexes' mean), trabecular HU relative to L1.
+# Sizes after Panjabi et al., Spine 1991 and 1992 (thoracic and lumbar anatomy). Density rises towards the head:
+# thoracic CT, n = 470, 10.31616/asj.2023.0438.
+_LEVELS: dict[str, tuple[float, float, float, float, float]] = {
+    "C6": (13.0, 26.0, 16.0, 5.5, 1.55),
+    "C7": (14.5, 28.0, 16.5, 5.5, 1.50),
+    "T1": (16.8, 29.0, 17.0, 4.5, 1.38),
+    "T2": (17.4, 28.0, 18.5, 4.2, 1.32),
+    "T3": (17.9, 27.0, 20.5, 4.0, 1.27),
+    "T4": (18.4, 26.5, 24.0, 4.0, 1.24),
+    "T5": (18.9, 26.5, 26.5, 4.2, 1.20),
+    "T6": (19.5, 27.5, 29.0, 4.4, 1.17),
+    "T7": (20.2, 28.5, 31.0, 4.7, 1.14),
+    "T8": (20.8, 29.5, 32.5, 5.0, 1.12),
+    "T9": (21.5, 31.0, 33.0, 5.3, 1.10),
+    "T10": (22.5, 33.5, 33.0, 5.8, 1.08),
+    "T11": (23.5, 36.5, 32.0, 6.3, 1.06),
+    "T12": (25.0, 39.5, 31.5, 7.0, 1.03),
+    "L1": (26.6, 41.0, 31.5, 8.2, 1.00),
+    "L2": (27.6, 42.5, 32.5, 9.2, 0.98),
+    "L3": (28.0, 44.5, 33.5, 10.2, 0.97),
+    "L4": (28.0, 46.5, 34.0, 11.0, 0.97),
+}
+LEVELS: tuple[str, ...] = tuple(_LEVELS)
+"""Every level a patient has, from the head down."""
+
+MODEL_LEVELS: tuple[str, ...] = ("T8", "T9", "T10", "T11", "T12", "L1", "L2")
+"""The levels from which the model's crops are taken."""
+
+OSTEOPOROSIS_T_SCORE = -2.5
+"""Bone density this many standard deviations below young adults' is osteoporosis (WHO, 1994)."""
+
+# The label's mechanism, in the units of the T-score (see the module's docstring). The threshold of 110 HU is
+# Pickhardt 2013's specific one; at 42 HU to a unit the label is rare above 180 HU and the rule below 60 HU.
+_HU_AT_THRESHOLD = 110.0
+_HU_PER_T = 42.0
+_T_ERROR = 0.75
+_T_PER_CORTEX_SD = 0.35
+_T_PER_DEGENERATION = 0.5
+
+DENSITY_RANGE_HU = (20.0, 330.0)
+"""Trabecular HU at L1 that a generated patient may have, at 120 kVp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vertebra:
+    """One vertebra. Its place is in the patient's own frame: LPS axes, millimetres, T12's centre at z = 0.
+
+    Attributes:
+        tilt: dy/dz of the body's axis; kyphosis tilts the endplates by as much.
+        trabecular_hu: mean over the trabecular bone at 120 kVp.
+        cortex_mm: thickness of the cortical shell; endplate_mm likewise.
+        concavity_mm: how deep the endplates sink in at the middle.
+        wedge: part of the anterior height that is lost (a compression fracture).
+        osteophyte_mm: how far bone grows beyond the right and the left anterior rim.
+        sclerosis_hu: density added next to the endplates.
+        hardware: pedicle screws of metal.
+    """
+
+    level: str
+    x_mm: float
+    y_mm: float
+    z_mm: float
+    height_mm: float
+    width_mm: float
+    depth_mm: float
+    disc_mm: float
+    tilt: float
+    trabecular_hu: float
+    cortex_mm: float
+    endplate_mm: float
+    concavity_mm: float
+    wedge: float
+    osteophyte_mm: tuple[float, float]
+    sclerosis_hu: float
+    hardware: bool = False
+
+    @property
+    def top_mm(self) -> float:
+        """z of the upper endplate's rim at the body's axis."""
+        return self.z_mm + self.height_mm / 2
+
+    @property
+    def bottom_mm(self) -> float:
+        """z of the lower endplate's rim at the body's axis."""
+        return self.z_mm - self.height_mm / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A generated person.
+
+    Attributes:
+        seed: everything about the patient that is not named here follows from it.
+        density_hu: trabecular HU at L1, 120 kVp, before the levels scatter.
+        t_score, osteoporosis: the truth to learn.
+        muscle_area_cm2: erector spinae and psoas, both sides, at T12.
+        muscle_fat: part of that muscle that is fat, 0 to 1.
+        subcutaneous_mm: thickness of the fat under the skin of the back.
+        girth: 1 for a trunk of average width and depth.
+        blood_hu: 30 to 55 unenhanced; contrast medium raises it.
+        aorta_radius_mm, calcified: calcified part of the aortic wall, 0 to 1.
+        basivertebral: how plain the basivertebral vein is, 0 to 1.
+        diaphragm_mm: z of the top of the right dome.
+        vertebrae: from C6 down to L4.
+    """
+
+    seed: int
+    age_years: int
+    sex: Sex
+    height_m: float
+    bmi: float
+    density_hu: float
+    t_score: float
+    osteoporosis: bool
+    muscle_area_cm2: float
+    muscle_fat: float
+    muscle_hu: float
+    fat_hu: float
+    subcutaneous_mm: float
+    girth: float
+    blood_hu: float
+    aorta_radius_mm: float
+    calcified: float
+    basivertebral: float
+    trabecular_contrast: float
+    diaphragm_mm: float
+    vertebrae: tuple[Vertebra, ...]
+
+    def vertebra(self, level: str) -> Vertebra:
+        """The vertebra of a level of `LEVELS`.
+
+        Raises:
+            ValueError: when `level` is none of them.
+        """
+        return self.vertebrae[LEVELS.index(level)]
+
+
+def sample_patient(
+    rng: np.random.Generator,
+    *,
+    age_years: int | None = None,
+    sex: Sex | None = None,
+    density_hu: float | None = None,
+) -> Patient:
+    """Draw a patient; what is given is kept, the rest is drawn to go with it.
+
+    Half of the cohort has the density of its age and sex (Jang 2019: 226 ± 44 HU under 30 years, 2.5 HU less
+    a year), the other half is spread evenly over `DENSITY_RANGE_HU`, so that no density is rare.
+    """
+    seed = int(rng.integers(2**31))
+    age = int(rng.integers(50, 93)) if age_years is None else age_years
+    chosen: Sex = sex or ("F" if rng.random() < 0.55 else "M")
+    density = _sample_density(rng, age) if density_hu is None else density_hu
+    density = float(np.clip(density, *DENSITY_RANGE_HU))
+    male = chosen == "M"
+    height = float(np.clip(rng.normal(1.75 if male else 1.62, 0.07), 1.42, 2.0))
+    bmi = float(np.clip(rng.gamma(22.0, 27.0 / 22.0), 16.5, 45.0))
+
+    cortex_sd = float(rng.normal())
+    degeneration = float(np.clip(rng.beta(1.2, 3.0) + (age - 65) / 120, 0.0, 1.0))
+    t_score = (
+        OSTEOPOROSIS_T_SCORE
+        + (density - _HU_AT_THRESHOLD) / _HU_PER_T
+        + _T_PER_CORTEX_SD * cortex_sd
+        + _T_PER_DEGENERATION * (degeneration - 0.3)
+        + float(rng.normal(0.0, _T_ERROR))
+    )
+    frailty = float(
+        np.clip(0.35 * (120.0 - density) / 60.0 + 0.3 * (age - 65) / 15 + rng.normal(0, 0.85), -2.5, 3)
+    )
+    area = float(np.clip((62.0 if male else 47.0) * (bmi / 26) ** 0.35 * (1 - 0.11 * frailty), 20.0, 95.0))
+    return Patient(
+        seed=seed,
+        age_years=age,
+        sex=chosen,
+        height_m=round(height, 2),
+        bmi=bmi,
+        density_hu=density,
+        t_score=t_score,
+        osteoporosis=t_score <= OSTEOPOROSIS_T_SCORE,
+        muscle_area_cm2=area,
+        muscle_fat=float(
+            np.clip(0.10 + 0.07 * frailty + 0.006 * (bmi - 26) + rng.normal(0, 0.03), 0.01, 0.55)
+        ),
+        muscle_hu=float(rng.normal(55.0, 5.0)),
+        fat_hu=float(rng.normal(-103.0, 6.0)),
+        subcutaneous_mm=float(np.clip(6.0 + 1.3 * (bmi - 20) + rng.normal(0, 4), 2.0, 48.0)),
+        girth=float(np.clip((bmi / 26) ** 0.4 * height / 1.68 * rng.normal(1, 0.04), 0.75, 1.4)),
+        blood_hu=float(np.clip(rng.normal(42.0, 4.0), 30.0, 55.0)),
+        aorta_radius_mm=float(
+            np.clip(rng.normal(11.0 + 0.06 * (age - 50) + (1.3 if male else 0), 1.3), 8, 19)
+        ),
+        calcified=float(np.clip(rng.normal((age - 55) / 90, 0.15), 0.0, 0.6)),
+        basivertebral=float(rng.beta(1.5, 2.0)),
+        trabecular_contrast=float(rng.uniform(0.5, 1.6)),
+        diaphragm_mm=float(rng.normal(62.0, 14.0)),
+        vertebrae=_sample_spine(rng, height, density, cortex_sd, degeneration, male=male),
+    )
+
+
+def _sample_density(rng: np.random.Generator, age: int) -> float:
+    """Trabecular HU at L1: of the age in one half of the cohort, anywhere in the range in the other."""
+    if rng.random() < 0.5:
+        return float(rng.uniform(*DENSITY_RANGE_HU))
+    return float(rng.normal(226.0 - 2.5 * max(age - 30, 0), 44.0))
+
+
+def _sample_spine(
+    rng: np.random.Generator,
+    height_m: float,
+    density: float,
+    cortex_sd: float,
+    degeneration: float,
+    *,
+    male: bool,
+) -> tuple[Vertebra, ...]:
+    """Vertebrae of one patient, placed on a column with kyphosis and scoliosis."""
+    length_scale = height_m / 1.68 * float(rng.normal(1.0, 0.025))
+    breadth_scale = (1.06 if male else 0.95) * float(rng.normal(1.0, 0.06)) * (height_m / 1.68) ** 0.5
+    aspect = float(np.clip(rng.normal(1.0, 0.06), 0.85, 1.15))
+    kyphosis = float(np.clip(rng.normal(24.0, 8.0), 6.0, 52.0))
+    scoliosis = float(rng.normal(0.0, 3.5)) * (3.0 if rng.random() < 0.08 else 1.0)
+    phase = float(rng.uniform(0.0, 2 * np.pi))
+    fracture_rate = float(np.clip(0.10 * (130.0 - density) / 60.0, 0.004, 0.16))
+    shell = float(np.clip(0.62 + 0.13 * cortex_sd + 0.0007 * (density - 130), 0.28, 1.15))
+
+    bodies = []
+    for level, (height, width, depth, disc, relative) in _LEVELS.items():
+        fractured = level not in ("C6", "C7", "T1", "T2") and rng.random() < fracture_rate
+        loss = float(rng.uniform(0.2, 0.5)) if fractured else float(np.clip(rng.normal(0.03, 0.02), 0.0, 0.1))
+        compressed = 1.0 - (0.6 * loss if fractured else 0.0)
+        tall = height * length_scale * compressed * float(rng.normal(1.0, 0.02))
+        spur = degeneration * float(rng.gamma(1.2, 3.2)) if rng.random() < 0.25 + 0.6 * degeneration else 0.0
+        spur_left = spur * float(rng.uniform(0.0, 0.5 if level.startswith("T") else 1.0))
+        hu = density * relative**0.5 * float(rng.normal(1.0, 0.05)) + float(rng.normal(0.0, 5.0))
+        bodies.append(
+            Vertebra(
+                level=level,
+                x_mm=0.0,
+                y_mm=0.0,
+                z_mm=0.0,
+                height_mm=tall,
+                width_mm=width * breadth_scale * aspect * float(rng.normal(1.0, 0.025)),
+                depth_mm=depth * breadth_scale / aspect * float(rng.normal(1.0, 0.025)),
+                disc_mm=disc * length_scale * float(rng.uniform(1.0 - 0.45 * degeneration, 1.05)),
+                tilt=0.0,
+                trabecular_hu=float(np.clip(hu + (25.0 if fractured else 0.0), *DENSITY_RANGE_HU)),
+                cortex_mm=shell * float(rng.normal(1.0, 0.08)),
+                endplate_mm=shell * float(rng.uniform(1.0, 1.5)),
+                concavity_mm=float(rng.uniform(0.5, 2.2)) + (3.0 * loss if fractured else 0.0),
+                wedge=loss,
+                osteophyte_mm=(min(spur, 12.0), min(spur_left, 12.0)),
+                sclerosis_hu=120.0 * degeneration * float(rng.random()) if rng.random() < 0.35 else 0.0,
+            )
+        )
+    return _placed(bodies, kyphosis, scoliosis, phase)
+
+
+def _placed(bodies: list[Vertebra], kyphosis: float, scoliosis: float, phase: float) -> tuple[Vertebra, ...]:
+    """The bodies stacked with their discs, T12's centre at z = 0, along a bent centre line."""
+    tops = np.cumsum([0.0] + [body.height_mm + body.disc_mm for body in bodies[:-1]])
+    centres = -(tops + np.array([body.height_mm / 2 for body in bodies]))
+    centres -= centres[LEVELS.index("T12")]
+    apex = centres[LEVELS.index("T7")]
+    bow = (centres - apex) / 150.0
+    sideways = scoliosis * np.sin(centres / 75.0 + phase)
+    backwards = -kyphosis * bow**2
+    backwards -= backwards[LEVELS.index("T12")]
+    slopes = -2.0 * kyphosis * bow / 150.0
+    return tuple(
+        replace(body, x_mm=float(x), y_mm=float(y), z_mm=float(z), tilt=float(slope))
+        for body, x, y, z, slope in zip(bodies, sideways, backwards, centres, slopes, strict=True)
+    )
