@@ -23,10 +23,12 @@ class Canvas:
     """A section under the brush.
 
     Attributes:
-        x, y: patient millimetres of every pixel, shape (rows, columns), LPS.
+        x, y: patient millimetres of every pixel, shape (rows, columns), LPS; `warp` bends them a little.
         hu: what has been painted so far, Hounsfield units, same shape.
         pixel_mm: edge of a pixel.
         thickness_mm: thickness of the slab that the section stands for.
+        corner_mm: patient x and y of the first pixel.
+        along: direction of a row in the patient.
     """
 
     x: Field
@@ -34,6 +36,8 @@ class Canvas:
     hu: Field
     pixel_mm: float
     thickness_mm: float
+    corner_mm: tuple[float, float]
+    along: tuple[float, float]
 
     @classmethod
     def blank(
@@ -50,16 +54,29 @@ class Canvas:
         cos, sin = np.float32(np.cos(turn_rad)), np.float32(np.sin(turn_rad))
         x = np.float32(centre_mm[0]) + cos * steps[None, :] - sin * steps[:, None]
         y = np.float32(centre_mm[1]) + sin * steps[None, :] + cos * steps[:, None]
-        return cls(x, y, np.full((side, side), -1000.0, np.float32), pixel_mm, thickness_mm)
+        air = np.full((side, side), -1000.0, np.float32)
+        corner = float(x[0, 0]), float(y[0, 0])
+        return cls(x, y, air, pixel_mm, thickness_mm, corner, (float(cos), float(sin)))
+
+    def warp(self, seed: int, z_mm: float, reach_mm: float) -> None:
+        """Bend the sheet, so that nothing painted on it is quite a circle; alike in neighbouring slices."""
+        rng = np.random.default_rng([seed, 11])
+        turn = z_mm / 25.0
+        cos, sin = np.float32(np.cos(turn) * reach_mm), np.float32(np.sin(turn) * reach_mm)
+        shape = self.hu.shape
+        for grain_mm, share in ((22.0, 1.0), (9.0, 0.45)):
+            fields = [texture(shape, rng, grain_px=round(grain_mm / self.pixel_mm)) for _ in range(4)]
+            self.x += np.float32(share) * (cos * fields[0] + sin * fields[1])
+            self.y += np.float32(share) * (cos * fields[2] + sin * fields[3])
 
     def around(self, x_mm: float, y_mm: float, radius_mm: float) -> Window | None:
         """The pixels within a square about a point; None when they lie off the sheet."""
         rows, columns = self.hu.shape
-        x0, y0 = float(self.x[0, 0]), float(self.y[0, 0])
-        along = ((float(self.x[0, 1]) - x0) / self.pixel_mm, (float(self.y[0, 1]) - y0) / self.pixel_mm)
-        dx, dy = (x_mm - x0) / self.pixel_mm, (y_mm - y0) / self.pixel_mm
-        column, row = dx * along[0] + dy * along[1], dy * along[0] - dx * along[1]
-        reach = radius_mm / self.pixel_mm + 2
+        dx = (x_mm - self.corner_mm[0]) / self.pixel_mm
+        dy = (y_mm - self.corner_mm[1]) / self.pixel_mm
+        cos, sin = self.along
+        column, row = dx * cos + dy * sin, dy * cos - dx * sin
+        reach = (radius_mm + 3.0) / self.pixel_mm + 2
         top, bottom = max(int(row - reach), 0), min(int(row + reach) + 2, rows)
         left, right = max(int(column - reach), 0), min(int(column + reach) + 2, columns)
         if top >= bottom or left >= right:
@@ -128,7 +145,7 @@ def capsule_mm(
     return distance
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _bank(grain_px: float, stretch: float) -> Field:
     """Tileable noise, mean 0, standard deviation 1; grains `grain_px` across, drawn out by `stretch`."""
     rng = np.random.default_rng([round(grain_px * 100), round(stretch * 100)])

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from tasks.phantom.canvas import Canvas
 from tasks.phantom.patient import Patient
 from tasks.phantom.scanner import Scanner, bone_factor, expose
-from tasks.phantom.trunk import Trunk, paint_trunk
-from tasks.phantom.vertebra import paint_spine
+from tasks.phantom.section import paint_section
+from tasks.phantom.trunk import Trunk
 
 CROP_SIDE = 224
 CROP_PIXEL_MM = 0.625
@@ -45,9 +45,9 @@ def render_crop(
         thickness_mm=SLAB_MM,
         turn_rad=float(rng.normal(0.0, np.deg2rad(3.0))) * jitter,
     )
+    canvas.warp(patient.seed, z_mm, 0.9 * jitter)
     bone = bone_factor(scanner.kvp)
-    paint_trunk(canvas, Trunk.of(patient), z_mm, bone, rng)
-    paint_spine(canvas, patient, z_mm, bone, rng)
+    paint_section(canvas, Trunk.of(patient), z_mm, bone, rng)
     slices = max(SLAB_MM / scanner.spacing_mm, 1.0)
     image = expose(
         canvas.hu,

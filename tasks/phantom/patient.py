@@ -20,8 +20,8 @@ import numpy as np
 Sex = Literal["F", "M"]
 
 # Level: body height, width, depth, disc below (mm, both sexes' mean), trabecular HU relative to L1.
-# Sizes after Panjabi et al., Spine 1991 and 1992 (thoracic and lumbar anatomy). Density rises towards the head:
-# thoracic CT, n = 470, 10.31616/asj.2023.0438.
+# Sizes after Panjabi et al., Spine 1991 and 1992 (thoracic and lumbar anatomy). Density rises towards the
+# head: thoracic CT, n = 470, 10.31616/asj.2023.0438.
 _LEVELS: dict[str, tuple[float, float, float, float, float]] = {
     "C6": (13.0, 26.0, 16.0, 5.5, 1.55),
     "C7": (14.5, 28.0, 16.5, 5.5, 1.50),
@@ -55,7 +55,7 @@ OSTEOPOROSIS_T_SCORE = -2.5
 # Pickhardt 2013's specific one; at 42 HU to a unit the label is rare above 180 HU and the rule below 60 HU.
 _HU_AT_THRESHOLD = 110.0
 _HU_PER_T = 42.0
-_T_ERROR = 0.75
+_T_ERROR = 0.9
 _T_PER_CORTEX_SD = 0.35
 _T_PER_DEGENERATION = 0.5
 
@@ -214,7 +214,7 @@ def sample_patient(
         ),
         calcified=float(np.clip(rng.normal((age - 55) / 90, 0.15), 0.0, 0.6)),
         basivertebral=float(rng.beta(1.5, 2.0)),
-        trabecular_contrast=float(rng.uniform(0.5, 1.6)),
+        trabecular_contrast=float(rng.uniform(0.4, 1.7)),
         diaphragm_mm=float(rng.normal(62.0, 14.0)),
         vertebrae=_sample_spine(rng, height, density, cortex_sd, degeneration, male=male),
     )
@@ -252,7 +252,7 @@ def _sample_spine(
         loss = float(rng.uniform(0.2, 0.5)) if fractured else float(np.clip(rng.normal(0.03, 0.02), 0.0, 0.1))
         compressed = 1.0 - (0.6 * loss if fractured else 0.0)
         tall = height * length_scale * compressed * float(rng.normal(1.0, 0.02))
-        spur = degeneration * float(rng.gamma(1.2, 3.2)) if rng.random() < 0.25 + 0.6 * degeneration else 0.0
+        spur = degeneration * float(rng.gamma(1.6, 9.0)) if rng.random() < 0.3 + 0.6 * degeneration else 0.0
         spur_left = spur * float(rng.uniform(0.0, 0.5 if level.startswith("T") else 1.0))
         hu = density * relative**0.5 * float(rng.normal(1.0, 0.05)) + float(rng.normal(0.0, 5.0))
         bodies.append(
@@ -271,7 +271,7 @@ def _sample_spine(
                 endplate_mm=shell * float(rng.uniform(1.0, 1.5)),
                 concavity_mm=float(rng.uniform(0.5, 2.2)) + (3.0 * loss if fractured else 0.0),
                 wedge=loss,
-                osteophyte_mm=(min(spur, 12.0), min(spur_left, 12.0)),
+                osteophyte_mm=(min(spur, 13.0), min(spur_left, 13.0)),
                 sclerosis_hu=120.0 * degeneration * float(rng.random()) if rng.random() < 0.35 else 0.0,
             )
         )

@@ -89,7 +89,7 @@ def sample_scanner(
     models, kernels = VENDORS[maker]
     kind: Kernel = kernel_kind or ("soft", "standard", "sharp")[int(rng.choice(3, p=[0.3, 0.55, 0.15]))]
     blur, gain, peak, noise = {
-        "soft": (rng.uniform(0.65, 1.0), 0.0, rng.uniform(5.0, 9.0), rng.uniform(8, 20)),
+        "soft": (rng.uniform(0.65, 1.0), 0.0, rng.uniform(5.0, 9.0), rng.uniform(8, 26)),
         "standard": (
             rng.uniform(0.4, 0.7),
             rng.uniform(0.0, 0.25),
@@ -109,7 +109,7 @@ def sample_scanner(
         edge_gain=float(gain),
         noise_peak_mm=float(peak),
         noise_hu=float(noise),
-        streak_hu=float(rng.gamma(1.2, 2.2)),
+        streak_hu=float(rng.gamma(1.2, 2.8)),
         offset_hu=float(rng.normal(0.0, 2.5)),
         pixel_mm=float(rng.uniform(0.6, 0.98)),
         thickness_mm=thickness,
@@ -145,17 +145,17 @@ def expose(
     if scanner.edge_gain:
         peak2 = np.float32(0.35**2)  # cycles per mm squared where edge-enhancing kernels lift most
         transfer *= 1 + np.float32(scanner.edge_gain) * (f2 / peak2) * np.exp(1 - f2 / peak2)
-    resampling = np.float32(1.0)
+    resampling: Field | np.float32 = np.float32(1.0)
     if resampled_from_mm is not None:
         resampling = (np.sinc(fx * resampled_from_mm) * np.sinc(fy * resampled_from_mm)).astype(np.float32)
     cutoff2 = np.float32((1.0 / scanner.noise_peak_mm) ** 2)
-    grain = np.sqrt(f2) * np.exp(f2 * (-0.5 / cutoff2)) * resampling
+    grain: Field = np.sqrt(f2) * np.exp(f2 * (-0.5 / cutoff2)) * resampling
     # Parseval: the sum over the half spectrum, each column but the first standing for two
     power = 2 * float(np.sum(grain * grain)) - float(np.sum(grain[:, 0] ** 2))
     grain *= np.float32(noise_hu * np.sqrt(rows * columns / power))
     white = rng.standard_normal((rows, columns), dtype=np.float32)
     spectrum = scipy.fft.rfft2(hu) * (transfer * resampling) + scipy.fft.rfft2(white) * grain
-    image: Field = scipy.fft.irfft2(spectrum, s=(rows, columns))
+    image = scipy.fft.irfft2(spectrum, s=(rows, columns)).astype(np.float32, copy=False)
     if scanner.streak_hu > 0.5:
         image += _streaks(rows, columns, scanner.streak_hu, rng)
     image += np.float32(scanner.offset_hu)

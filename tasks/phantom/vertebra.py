@@ -46,7 +46,7 @@ def _outline(vertebra: Vertebra, bulge: float, rise: float) -> tuple[Field, Fiel
     """Radius of the body by angle (0 forwards, positive to the left), without and with osteophytes."""
     a, b = vertebra.width_mm / 2 * bulge, vertebra.depth_mm / 2 * bulge
     sin, cos = np.sin(_ANGLES), np.cos(_ANGLES)
-    taper = 1.0 - 0.10 * np.clip(cos, 0.0, 1.0)
+    taper = 1.0 - (0.28 if vertebra.level.startswith("T") else 0.08) * np.clip(cos, 0.0, 1.0)
     radius = (np.abs(sin / (a * taper)) ** 2.5 + np.abs(cos / b) ** 2.5) ** (-1 / 2.5)
     backwards = np.minimum(np.abs(_ANGLES - np.pi), np.abs(_ANGLES + np.pi))
     radius = radius * (1.0 - 0.15 * np.exp(-((backwards / 0.45) ** 2)))
@@ -71,7 +71,7 @@ def _paint_body(
     middle = (z_mm - vertebra.z_mm) / (vertebra.height_mm / 2)
     waist = 0.93 + 0.07 * min(middle * middle, 1.2)
     plain, grown = (
-        radius[turn] for radius in _outline(vertebra, waist, 0.35 + 0.65 * min(middle * middle, 1.0))
+        radius[turn] for radius in _outline(vertebra, waist, 0.55 + 0.45 * min(middle * middle, 1.0))
     )
     side = rho - grown
 
@@ -93,9 +93,7 @@ def _paint_body(
     shell = np.maximum(rim * standing, plate * within)
 
     trabecular = vertebra.trabecular_hu * bone
-    grain = patient.trabecular_contrast * (7.0 + 0.085 * trabecular)
-    value = np.float32(grain) * texture(rho.shape, rng, grain_px=2.2)
-    value += np.float32(trabecular)
+    value = _cancellous(rho.shape, trabecular, patient.trabecular_contrast, rng)
     if vertebra.sclerosis_hu:
         value += np.float32(vertebra.sclerosis_hu * bone) * np.exp(
             np.minimum(ends, 0.0) * np.float32(1 / 2.5)
@@ -104,6 +102,15 @@ def _paint_body(
     _open_vein(value, dx, dy, vertebra, float(middle), patient.basivertebral)
     value += shell * (np.float32(_cortex_hu(vertebra, bone)) - value)
     canvas.lay(within * standing, value, window)
+
+
+def _cancellous(shape: tuple[int, int], mean_hu: float, contrast: float, rng: np.random.Generator) -> Field:
+    """Trabecular bone: struts of two sizes about the mean."""
+    grain = np.float32(contrast * (8.0 + 0.085 * mean_hu))
+    value: Field = grain * texture(shape, rng, grain_px=2.5)
+    value += np.float32(0.6) * grain * texture(shape, rng, grain_px=5.0)
+    value += np.float32(mean_hu)
+    return value
 
 
 def _cortex_hu(vertebra: Vertebra, bone: float) -> float:
@@ -200,14 +207,12 @@ def _paint_arch(
         return
     fork = np.abs(canvas.x[window] - np.float32(x0))
     distance = _arch_mm(fork, canvas.y[window] - np.float32(y0), vertebra, z_mm)
+    distance += np.float32(0.45) * texture(fork.shape, rng, grain_px=11.0)
     soft = canvas.pixel_mm * 0.9 + 0.22 * canvas.thickness_mm
     cover = inside(distance, soft)
-    shell = cover - inside(distance + np.float32(vertebra.cortex_mm * 1.4 + 0.35), soft)
+    shell = cover - inside(distance + np.float32(vertebra.cortex_mm * 1.5 + 0.1), soft)
     trabecular = (vertebra.trabecular_hu * 0.85 + 45.0) * bone
-    value = np.float32(patient.trabecular_contrast * (8 + 0.15 * trabecular)) * texture(
-        fork.shape, rng, grain_px=2.5
-    )
-    value += np.float32(trabecular)
+    value = _cancellous(fork.shape, trabecular, 1.6 * patient.trabecular_contrast, rng)
     value += shell * (np.float32(_cortex_hu(vertebra, bone)) - value)
     canvas.lay(cover, value, window)
 
