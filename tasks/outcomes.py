@@ -47,6 +47,7 @@ class Reason(StrEnum):
     WORKER_LOST = "worker_lost"
     INFERENCE_UNAVAILABLE = "inference_unavailable"
     ARCHIVE_UNAVAILABLE = "archive_unavailable"
+    INTERNAL_ERROR = "internal_error"
 
     @property
     def sentence(self) -> str:
@@ -73,9 +74,17 @@ _FAILURES = frozenset(
         Reason.WORKER_LOST,
         Reason.INFERENCE_UNAVAILABLE,
         Reason.ARCHIVE_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
     }
 )
-_TRANSIENT = frozenset({Reason.WORKER_LOST, Reason.INFERENCE_UNAVAILABLE, Reason.ARCHIVE_UNAVAILABLE})
+_TRANSIENT = frozenset(
+    {
+        Reason.WORKER_LOST,
+        Reason.INFERENCE_UNAVAILABLE,
+        Reason.ARCHIVE_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
+    }
+)
 
 _SENTENCES: dict[Reason, str] = {
     Reason.NOT_CT: "The study holds no CT images.",
@@ -103,6 +112,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.WORKER_LOST: "The process that worked on the study died each time it was tried.",
     Reason.INFERENCE_UNAVAILABLE: "The inference server gave no answer in time.",
     Reason.ARCHIVE_UNAVAILABLE: "The archive did not deliver the images.",
+    Reason.INTERNAL_ERROR: "A bug in osteoscreen stopped the study; please report the detail.",
 }
 
 
