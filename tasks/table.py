@@ -68,7 +68,12 @@ class Column:
     is_list: bool
     nullable: bool
     doc: Doc
-    words: tuple[str, ...] = ()
+    vocabulary: type[StrEnum] | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The closed list of words that may stand here; empty when any text may."""
+        return tuple(str(word) for word in self.vocabulary) if self.vocabulary else ()
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -166,15 +171,15 @@ class Table:
             metadata={"table": self.name, "description": self.about},
         )
 
-    @property
-    def sql_comments(self) -> tuple[str, ...]:
-        """`COMMENT ON` statements for a DuckDB table of this name."""
+    def sql_comments(self, name: str | None = None) -> tuple[str, ...]:
+        """`COMMENT ON` statements for a DuckDB table with these columns, called `name` or as this table."""
+        name = name or self.name
         texts = ((column.name, describe(column)) for column in self.columns)
-        quoted = ((name, text.replace("'", "''")) for name, text in texts)
+        quoted = ((column, text.replace("'", "''")) for column, text in texts)
         about = self.about.replace("'", "''")
         return (
-            f"COMMENT ON TABLE {self.name} IS '{about}'",
-            *(f"COMMENT ON COLUMN {self.name}.{name} IS '{text}'" for name, text in quoted),
+            f"COMMENT ON TABLE {name} IS '{about}'",
+            *(f"COMMENT ON COLUMN {name}.{column} IS '{text}'" for column, text in quoted),
         )
 
     @property
@@ -205,13 +210,7 @@ class Table:
         Raises:
             SchemaError: naming every mismatch, by row number and column.
         """
-        mappings = [as_mapping(row) for row in rows]
-        problems = list(self._problems(mappings))
-        if problems:
-            shown = "; ".join(problems[:MOST_PROBLEMS_SHOWN])
-            rest = len(problems) - MOST_PROBLEMS_SHOWN
-            more = f"; and {rest} more" if rest > 0 else ""
-            raise SchemaError(f"{len(problems)} mismatches with table {self.name}: {shown}{more}.")
+        mappings = self.check(rows)
         return pa.table(
             [
                 pa.array([_plain(row.get(column.name)) for row in mappings], column.arrow_type)
@@ -219,6 +218,35 @@ class Table:
             ],
             schema=self.schema,
         )
+
+    def check(self, rows: Sequence[object]) -> list[Mapping[str, object]]:
+        """The rows as mappings, when all of them fit.
+
+        Raises:
+            SchemaError: naming every mismatch, by row number and column.
+        """
+        mappings = [as_mapping(row) for row in rows]
+        problems = list(self._problems(mappings))
+        if problems:
+            shown = "; ".join(problems[:MOST_PROBLEMS_SHOWN])
+            rest = len(problems) - MOST_PROBLEMS_SHOWN
+            more = f"; and {rest} more" if rest > 0 else ""
+            raise SchemaError(f"{len(problems)} mismatches with table {self.name}: {shown}{more}.")
+        return mappings
+
+    def build(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of `row`
+        """One row as an instance of the row class, lists made tuples and words of their vocabulary.
+
+        Raises:
+            SchemaError: naming every mismatch.
+        """
+        self.check([values])
+        known = {column.name: column for column in self.columns}
+        return self.row(**{name: _typed(value, known[name]) for name, value in values.items()})
+
+    def read(self, stored: pa.Table) -> list[Any]:
+        """The rows of an Arrow table as instances of the row class."""
+        return [self.build(values) for values in stored.to_pylist()]
 
     def _problems(self, rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
         known = {column.name for column in self.columns}
@@ -278,12 +306,19 @@ def _columns(row: type) -> Iterator[Column]:
         kind = next(option for option in options if option is not type(None))
         is_list = get_origin(kind) is tuple
         kind = get_args(kind)[0] if is_list else kind
-        words = tuple(str(word) for word in kind) if issubclass(kind, StrEnum) else ()
-        yield Column(item.name, str if words else kind, is_list, nullable, doc, words)
+        vocabulary = kind if issubclass(kind, StrEnum) else None
+        yield Column(item.name, str if vocabulary else kind, is_list, nullable, doc, vocabulary)
 
 
 def _is_union(hint: Any) -> bool:  # noqa: ANN401 - a type expression has no narrower type
     return get_origin(hint) in (Union, types.UnionType)
+
+
+def _typed(value: object, column: Column) -> object:
+    """A value out of Arrow as the row class holds it: tuples for lists, words of their vocabulary."""
+    if isinstance(value, list):
+        return tuple(_typed(item, column) for item in value)
+    return column.vocabulary(str(value)) if column.vocabulary and value is not None else value
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from tasks import schema
-from tasks.outcomes import Reason
+from tasks.outcomes import Reason, Warn
 from tasks.schema import TABLES, SchemaError, conform
 from tests.rows import refused, scored, vertebra
 
@@ -92,6 +92,11 @@ def test_a_row_that_contradicts_itself_is_refused(row: object, problem: str) -> 
     assert problem in str(caught.value).replace("which is none", "is none")
 
 
+def test_rows_read_back_are_the_rows_written() -> None:
+    rows = [scored(warnings=(Warn.NOISY,)), refused()]
+    assert TABLES["screenings"].read(conform("screenings", rows)) == rows
+
+
 def test_no_rows_make_an_empty_table() -> None:
     assert conform("vertebrae", []).num_rows == 0
     assert conform("vertebrae", [vertebra()]).num_rows == 1
@@ -103,7 +108,7 @@ def test_sql_comments_are_valid_sql_and_cover_every_column(name: str) -> None:
     with duckdb.connect() as connection:
         columns = ", ".join(f"{column.name} {column.sql_type}" for column in table.columns)
         connection.execute(f"CREATE TABLE {name} ({columns})")
-        for statement in table.sql_comments:
+        for statement in table.sql_comments():
             connection.execute(statement)
         comments = connection.execute("SELECT comment FROM duckdb_columns() WHERE NOT internal").fetchall()
     assert all(text for (text,) in comments)
