@@ -16,7 +16,7 @@ CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 
-def axial_slice(z_mm: float = 0.0, **overrides: Any) -> Instance:
+def axial_slice(z_mm: float = 0.0, **overrides: Any) -> Instance:  # noqa: ANN401 - any field
     """One unenhanced axial chest slice of a woman of 70 at height `z_mm`; any field may be given."""
     series_uid = overrides.get("series_uid", "1.2.3.1")
     content = repr((z_mm, sorted(overrides.items()))).encode()
@@ -54,7 +54,10 @@ def axial_slice(z_mm: float = 0.0, **overrides: Any) -> Instance:
 
 
 def axial_series(
-    slices: int = 300, spacing_mm: float = 1.0, start_mm: float = 0.0, **overrides: Any
+    slices: int = 300,
+    spacing_mm: float = 1.0,
+    start_mm: float = 0.0,
+    **overrides: Any,  # noqa: ANN401 - any field
 ) -> list[Instance]:
     """Evenly spaced axial slices from `start_mm` towards the head; overrides go to every slice."""
     return [
@@ -63,7 +66,7 @@ def axial_series(
     ]
 
 
-def localizer(orientation: Sequence[float] = CORONAL, **overrides: Any) -> Instance:
+def localizer(orientation: Sequence[float] = CORONAL, **overrides: Any) -> Instance:  # noqa: ANN401 - any field
     """One projection image (scout) as it stands in many series."""
     frame = Frame(position_mm=(-180.0, 0.0, 400.0), orientation=tuple(orientation))  # type: ignore[arg-type]
     fields = {"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER"), "rows": 888, "frames": (frame,)}
