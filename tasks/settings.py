@@ -36,6 +36,9 @@ class Eligibility(_Section):
     unknown_age: Literal["exclude", "warn"] = Field(
         "exclude", description="What to do when no age can be derived: refuse, or score with a warning."
     )
+    known_osteoporosis: Path | None = Field(
+        None, description="Text file of PatientIDs, one a line, whose osteoporosis is known: not screened again."
+    )
 
 
 class Selection(_Section):
@@ -89,6 +92,12 @@ class Inference(_Section):
     ready_timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server to become ready.")
     shared_memory: Literal["auto", "on", "off"] = Field(
         "auto", description="System shared memory instead of gRPC bodies; auto: when the server is on this host."
+    )
+    max_in_flight: int = Field(
+        4, ge=1, le=64, description="Requests that one process may have under way or prepared; more wait."
+    )
+    threads: int | None = Field(
+        None, ge=1, description="Threads of the embedded server's model; default: one per core."
     )
     model_name: str = Field("osteoporosis_densenet121", description="Model in the Triton repository.")
     triton_environment: Path = Field(
