@@ -92,6 +92,7 @@ class Instance:
     frames: tuple[Frame, ...] = ()
     bits_allocated: int = 16
     bits_stored: int = 16
+    high_bit: int | None = None
     pixel_representation: int = 0
     samples_per_pixel: int = 1
     photometric: str = "MONOCHROME2"
