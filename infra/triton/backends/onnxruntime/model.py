@@ -1,8 +1,11 @@
 """Triton backend `onnxruntime` for the embedded server: serves the repository's `model.onnx` from Python.
 
-The server in the nvidia-pytriton wheel carries only the Python backend. A folder with the name of another backend
-that holds nothing but this file takes that backend's place, so the model repository is the same files here and in
-NVIDIA's container. Runs inside the server's own environment: numpy and onnxruntime only.
+The server in the nvidia-pytriton wheel carries only the Python backend. A folder with the name of another
+backend that holds nothing but this file takes that backend's place, so the model repository is the same files
+here and in NVIDIA's container. Runs inside the server's own environment: numpy and onnxruntime only.
+
+Tensors cross by DLPack: nothing is copied, and the stub's numpy bindings, which predate numpy 2 and give
+empty tensors with it, are not used.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ class TritonPythonModel:
     """One instance of an ONNX model; Triton calls it with the requests that its batcher joined."""
 
     @staticmethod
-    def auto_complete_config(auto_complete_model_config: Any) -> Any:
+    def auto_complete_config(auto_complete_model_config: Any) -> Any:  # noqa: ANN401 - Triton's own class
         """The configuration in the repository is complete; nothing is added to it."""
         return auto_complete_model_config
 
@@ -81,6 +84,6 @@ class TritonPythonModel:
 
 
 def _threads(config: dict[str, Any]) -> int:
-    """Threads of one operator: environment, then the parameter that the C++ backend reads too, then all cores."""
+    """Threads of an operator: environment, the parameter that the C++ backend reads too, or all cores."""
     parameter = config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "")
     return int(os.environ.get(THREADS_VARIABLE) or parameter or len(os.sched_getaffinity(0)))
