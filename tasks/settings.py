@@ -8,9 +8,9 @@ here with its source. `docs/configuration.md` is generated from this module.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -37,7 +37,8 @@ class Eligibility(_Section):
         "exclude", description="What to do when no age can be derived: refuse, or score with a warning."
     )
     known_osteoporosis: Path | None = Field(
-        None, description="Text file of PatientIDs, one a line, whose osteoporosis is known: not screened again."
+        None,
+        description="Text file of PatientIDs, one a line, whose osteoporosis is known: not screened again.",
     )
 
 
@@ -45,7 +46,9 @@ class Selection(_Section):
     """Which series of a study may be measured."""
 
     max_axial_tilt_deg: float = Field(5.0, description="Largest angle between slice normal and body axis.")
-    max_slice_thickness_mm: float = Field(5.0, description="Thickest slice to measure. Source: plan, issue 2.")
+    max_slice_thickness_mm: float = Field(
+        5.0, description="Thickest slice to measure. Source: plan, issue 2."
+    )
     max_spacing_deviation: float = Field(
         0.02, description="Largest relative deviation of a slice gap from the median gap."
     )
@@ -70,8 +73,61 @@ class Contrast(_Section):
     )
 
 
+_PICKHARDT_2013 = "Pickhardt 2013, L1, n = 1,867: ≤ 110 HU over 90 % specific, ≤ 160 HU 90 % sensitive"
+_CHEST_CT_2023 = (
+    "10.31616/asj.2023.0438, chest CT, n = 470: osteoporosis against osteopenia, osteopenia against normal"
+)
+_AS_L1 = f"no published cut-off for this level on chest CT; L1's stands in ({_PICKHARDT_2013})"
+_AS_T11 = (
+    "no published pair of cut-offs for this level; T11's stands in although HU rises towards the upper "
+    f"spine, so that it may call a low density intermediate ({_CHEST_CT_2023})"
+)
+
+
+class LevelCutoff(_Section):
+    """Attenuation cut-offs of one vertebral level, in HU at 120 kVp, unenhanced."""
+
+    level: str = Field(
+        description="T1 to L5, or `unknown` for any level without a row, or without a sure name."
+    )
+    high_hu: float = Field(description="At or below it the tier is high.")
+    intermediate_hu: float = Field(
+        description="At or below it, and above the other, intermediate; above, low."
+    )
+    source: str = Field(description="Where the numbers come from.")
+
+
+LEVEL_CUTOFFS = (
+    LevelCutoff(level="L2", high_hu=110.0, intermediate_hu=160.0, source=_AS_L1),
+    LevelCutoff(level="L1", high_hu=110.0, intermediate_hu=160.0, source=_PICKHARDT_2013),
+    LevelCutoff(level="T12", high_hu=85.7, intermediate_hu=135.7, source=_CHEST_CT_2023),
+    LevelCutoff(level="T11", high_hu=105.1, intermediate_hu=146.7, source=_CHEST_CT_2023),
+    LevelCutoff(level="T10", high_hu=105.1, intermediate_hu=146.7, source=_AS_T11),
+    LevelCutoff(level="T9", high_hu=105.1, intermediate_hu=146.7, source=_AS_T11),
+    LevelCutoff(level="T8", high_hu=105.1, intermediate_hu=146.7, source=_AS_T11),
+    LevelCutoff(level="unknown", high_hu=105.1, intermediate_hu=146.7, source=_AS_T11),
+)
+
+
 class Scoring(_Section):
     """How measurements become tiers."""
+
+    cutoffs: tuple[LevelCutoff, ...] = Field(
+        LEVEL_CUTOFFS, description="Attenuation cut-offs by level; one row must be for `unknown`."
+    )
+    min_level_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Below it a level's name is not trusted and the cut-offs are `unknown`'s.",
+    )
+    min_vertebrae: int = Field(3, ge=1, description="With fewer vertebrae a score carries `few_vertebrae`.")
+    max_vertebra_deviation_hu: float = Field(
+        50.0,
+        gt=0,
+        description="A vertebra further than this from the study's median brings `vertebrae_disagree`. Our "
+        "choice: about twice the largest deviation within the healthy spines measured by hand (25 HU).",
+    )
 
     tier_source: Literal["attenuation", "model", "either"] = Field(
         "attenuation",
@@ -83,6 +139,23 @@ class Scoring(_Section):
         0.2, ge=0, le=1, description="Probability from which the model's tier is intermediate."
     )
 
+    @model_validator(mode="after")
+    def _cutoffs_make_sense(self) -> Self:
+        levels = [row.level for row in self.cutoffs]
+        if "unknown" not in levels or len(set(levels)) != len(levels):
+            raise ValueError("cutoffs need each level once, and a row for `unknown`")
+        if any(row.high_hu > row.intermediate_hu for row in self.cutoffs):
+            raise ValueError("a level's high_hu must not lie above its intermediate_hu")
+        if self.model_high < self.model_intermediate:
+            raise ValueError("model_high must not lie below model_intermediate")
+        return self
+
+    def cutoff(self, level: str | None, confidence: float) -> LevelCutoff:
+        """The row of a level, or that of `unknown` where there is none or the name is not trusted."""
+        rows = {row.level: row for row in self.cutoffs}
+        trusted = level is not None and confidence >= self.min_level_confidence
+        return rows.get(level or "", rows["unknown"]) if trusted else rows["unknown"]
+
 
 class Inference(_Section):
     """How crops reach Triton."""
@@ -91,7 +164,8 @@ class Inference(_Section):
     retries: int = Field(3, ge=0, description="Further tries after a failed request, with growing pauses.")
     ready_timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server to become ready.")
     shared_memory: Literal["auto", "on", "off"] = Field(
-        "auto", description="System shared memory instead of gRPC bodies; auto: when the server is on this host."
+        "auto",
+        description="System shared memory instead of gRPC bodies; auto: when the server is on this host.",
     )
     max_in_flight: int = Field(
         4, ge=1, le=64, description="Requests that one process may have under way or prepared; more wait."
@@ -103,14 +177,17 @@ class Inference(_Section):
     triton_environment: Path = Field(
         Path(".venv-triton"), description="Virtual environment that holds the embedded Triton server."
     )
-    model_repository: Path = Field(Path("triton_models"), description="Model repository of the embedded server.")
+    model_repository: Path = Field(
+        Path("triton_models"), description="Model repository of the embedded server."
+    )
 
 
 class Cluster(_Section):
     """Where Dask runs."""
 
     kind: Literal["inline", "local", "address", "slurm", "kubernetes"] = Field(
-        "local", description="inline: in this process, for debugging; local: worker processes on this machine."
+        "local",
+        description="inline: in this process, for debugging; local: worker processes on this machine.",
     )
     address: str | None = Field(None, description="Scheduler address when kind = address.")
     workers: int | None = Field(None, ge=1, description="Worker processes; default: one per core.")
@@ -118,7 +195,8 @@ class Cluster(_Section):
     study_tries: int = Field(2, ge=1, description="Workers a study may lose before it ends as worker_lost.")
     study_timeout_s: float = Field(600.0, gt=0, description="Longest time one study may take on a worker.")
     options: dict[str, Any] = Field(
-        default_factory=dict, description="Passed to dask-jobqueue's SLURMCluster or dask-kubernetes' KubeCluster."
+        default_factory=dict,
+        description="Passed to dask-jobqueue's SLURMCluster or dask-kubernetes' KubeCluster.",
     )
 
 
@@ -142,7 +220,8 @@ class Settings(BaseSettings):
     )
     keep_pictures: bool = Field(True, description="Write the explaining picture of every scored study.")
     patient_key_secret: SecretStr | None = Field(
-        None, description="Key of the patient hash; without it a random one is kept in the lake's identities/."
+        None,
+        description="Key of the patient hash; without it a random one is kept in the lake's identities/.",
     )
     eligibility: Eligibility = Eligibility()
     selection: Selection = Selection()
@@ -176,8 +255,6 @@ def load_settings(**flags: Any) -> Settings:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
         )
-        raise ConfigurationError(
-            f"Settings cannot be used: {problems}. See docs/configuration.md."
-        ) from None
+        raise ConfigurationError(f"Settings cannot be used: {problems}. See docs/configuration.md.") from None
     except ValueError as error:
         raise ConfigurationError(f"{CONFIG_FILE} cannot be read: {error}") from None
