@@ -1,0 +1,1 @@
+"""Measuring what was found: trabecular attenuation, muscle area and attenuation, the muscle index."""
