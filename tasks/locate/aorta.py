@@ -1,0 +1,207 @@
+"""The descending aorta beside the thoracic spine, for the attenuation of the blood in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from tasks.locate.anatomy import Aorta, Column
+from tasks.locate.lungs import Lungs
+from tasks.locate.patches import FloatImage, Grid, grid_about, sample
+from tasks.locate.sections import Section
+from tasks.volume.geometry import SliceStack
+
+#: Points of the search: three across the smallest difference of radii that matters.
+STEP_MM = 1.5
+#: Descending aorta 18 to 30 mm across in health, ectatic to 40 mm (2010 ACC/AHA thoracic aortic guideline).
+RADII_MM = (9.0, 10.5, 12.0, 13.5, 15.0, 17.0, 19.0, 21.0)
+DIRECTIONS = 24
+#: Wall and its blur: inside is taken this far within the radius, outside this far beyond.
+INSIDE_MM, OUTSIDE_MM = 3.0, 3.0
+#: Blood differs this much from what surrounds it: fat and lung are far below, bone and calcified wall above.
+EDGE_HU = 40.0
+#: Blood from severe anaemia under a dark streak to a first pass of contrast agent.
+BLOOD_HU = (-15.0, 700.0)
+#: Share of the lumen near its own mean; vessel wall, oesophagus with air and lung hold less.
+UNIFORM_WITHIN_HU = 60.0
+#: Position of the centre against the centre of the vertebral body, towards the patient's left (the aorta lies
+#: beside the body at T5 and in front of it at T12) and towards the back.
+TO_LEFT_MM = (-8.0, 58.0)
+TO_BACK_MM = (-62.0, 28.0)
+#: Behind the middle of the body lie pedicle and canal; the aorta lies there only this far aside.
+BEHIND_MM, ASIDE_MM = 5.0, 8.0
+#: It touches the body, whose half depth is this part of its half width, and may be drawn into its outline by
+#: osteophytes, but does not lie in it.
+BODY_DEPTH, BODY_TOUCHED = 0.8, 0.65
+#: The path: standard deviation of the sideways drift per millimetre of z, of the radius in all.
+DRIFT_MM_PER_MM, DRIFT_MM, RADIUS_DRIFT_MM = 0.4, 2.0, 2.5
+CANDIDATES = 60
+#: A section shows the aorta when this share of its outline is seen; along the path so many sections must.
+LEAST_OUTLINE = 0.45
+LEAST_SECTIONS = 3
+#: Part of the radius within which the lumen is measured, away from wall calcium and its blur.
+LUMEN = 0.6
+#: The abdominal aorta is followed this far below the lungs; above, the search begins below the arch, which
+#: lies above the carina and within this distance of the apex.
+BELOW_BASE_MM, BELOW_CARINA_MM, BELOW_APEX_MM = 40.0, 10.0, 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The best circles of one section; arrays of shape (candidates,)."""
+
+    section: Section
+    x_mm: npt.NDArray[np.float64]
+    y_mm: npt.NDArray[np.float64]
+    radius_mm: npt.NDArray[np.float64]
+    outline: npt.NDArray[np.float64]
+
+
+def find_aorta(stack: SliceStack, column: Column, lungs: Lungs, sections: Sequence[Section]) -> Aorta | None:
+    """The descending aorta on `sections`, left of the spine or, where it is not seen there, right of it.
+
+    Args:
+        sections: slices that were decoded already, caudal first.
+
+    Returns:
+        None when no consistent tube of blood runs beside the spine.
+    """
+    low, high = _reach(lungs)
+    low, high = max(low, column.z_mm[0]), min(high, column.z_mm[-1])
+    beside = [section for section in sections if low - 1.0 <= section.z_mm <= high + 1.0]
+    if len(beside) < LEAST_SECTIONS:
+        return None
+    for side in (1.0, -1.0):
+        path = _best_path([_candidates(stack, section, column, side) for section in beside])
+        aorta = _measure(stack, path)
+        if aorta is not None:
+            return aorta
+    return None
+
+
+def _reach(lungs: Lungs) -> tuple[float, float]:
+    low = (lungs.z_mm[0] if lungs.base_mm is None else lungs.base_mm) - BELOW_BASE_MM
+    if lungs.carina_mm is not None:
+        return low, lungs.carina_mm - BELOW_CARINA_MM
+    return low, lungs.z_mm[-1] if lungs.apex_mm is None else lungs.apex_mm - BELOW_APEX_MM
+
+
+def _candidates(stack: SliceStack, section: Section, column: Column, side: float) -> _Candidates:
+    body_x, body_y, half_width = _body_at(column, section.z_mm)
+    grid = grid_about(body_x, body_y, 90.0, 95.0, 55.0, STEP_MM)
+    hu = sample(stack.hu(section.index), stack.geometry, grid)
+    scores = np.stack([_circles(hu, radius) for radius in RADII_MM])
+    y, x = np.mgrid[0 : grid.rows, 0 : grid.columns] * STEP_MM
+    to_left, to_back = side * (grid.x_mm + x - body_x), grid.y_mm + y - body_y
+    allowed = (to_left >= TO_LEFT_MM[0]) & (to_left <= TO_LEFT_MM[1])
+    allowed &= (to_back >= TO_BACK_MM[0]) & (to_back <= TO_BACK_MM[1])
+    allowed &= (to_back <= BEHIND_MM) | (to_left >= half_width + ASIDE_MM)
+    for radius_mm, score in zip(RADII_MM, scores, strict=True):
+        sideways = to_left / (half_width + radius_mm)
+        ahead = to_back / (BODY_DEPTH * half_width + radius_mm)
+        score *= allowed & (np.hypot(sideways, ahead) >= BODY_TOUCHED)
+    best = np.argsort(scores.ravel())[::-1][:CANDIDATES]
+    radius, rows, columns = np.unravel_index(best, scores.shape)
+    return _Candidates(
+        section,
+        np.asarray(grid.x_mm + columns * STEP_MM, dtype=np.float64),
+        np.asarray(grid.y_mm + rows * STEP_MM, dtype=np.float64),
+        np.array(RADII_MM)[radius],
+        scores.ravel()[best].astype(np.float64),
+    )
+
+
+def _body_at(column: Column, z_mm: float) -> tuple[float, float, float]:
+    """Patient (x, y) and half width of the vertebral body at a z."""
+    x, y = np.array(column.body_xy_mm).T
+    lines = (x, y, np.array(column.body_radius_mm))
+    at_x, at_y, half_width = (float(np.interp(z_mm, column.z_mm, line)) for line in lines)
+    return at_x, at_y, half_width
+
+
+def _circles(hu: FloatImage, radius_mm: float) -> npt.NDArray[np.float64]:
+    """For a circle about every point: the share of its outline that is seen, times its uniformity."""
+    smooth = ndimage.gaussian_filter(np.clip(hu, -250.0, 800.0), 1.0)
+    lumen = _disc_mean(smooth, radius_mm - INSIDE_MM)
+    spread = np.sqrt(np.maximum(_disc_mean(smooth**2, radius_mm - INSIDE_MM) - lumen**2, 0.0))
+    seen = np.zeros(hu.shape)
+    for direction in range(DIRECTIONS):
+        angle = 2.0 * np.pi * direction / DIRECTIONS
+        inside = _shifted(smooth, angle, radius_mm - INSIDE_MM)
+        outside = _shifted(smooth, angle, radius_mm + OUTSIDE_MM)
+        same = np.abs(inside - lumen) < EDGE_HU
+        seen += same & (np.abs(outside - lumen) > EDGE_HU)
+    uniform = np.clip(2.0 - spread / (UNIFORM_WITHIN_HU / 2.0), 0.0, 1.0)
+    blood = (lumen > BLOOD_HU[0]) & (lumen < BLOOD_HU[1])
+    score: npt.NDArray[np.float64] = seen / DIRECTIONS * uniform * blood
+    return score
+
+
+def _disc_mean(image: FloatImage, radius_mm: float) -> FloatImage:
+    reach = int(np.ceil(radius_mm / STEP_MM))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] * STEP_MM
+    inside = (x**2 + y**2 <= radius_mm**2).astype(np.float32)
+    mean: FloatImage = ndimage.convolve(image, inside / inside.sum(), mode="nearest")
+    return mean
+
+
+def _shifted(image: FloatImage, angle: float, by_mm: float) -> FloatImage:
+    """The image as seen `by_mm` away from every point in a direction."""
+    dy, dx = round(float(np.sin(angle)) * by_mm / STEP_MM), round(float(np.cos(angle)) * by_mm / STEP_MM)
+    reach = int(np.ceil(by_mm / STEP_MM)) + 1
+    padded = np.pad(image, reach, mode="edge")
+    rows, columns = image.shape
+    moved: FloatImage = padded[reach + dy : reach + dy + rows, reach + dx : reach + dx + columns]
+    return moved
+
+
+def _best_path(candidates: Sequence[_Candidates]) -> list[tuple[Section, float, float, float, float]]:
+    """One circle per section with the most outline and the least drift: (section, x, y, radius, outline)."""
+    total = candidates[0].outline
+    origins: list[npt.NDArray[np.intp]] = []
+    for below, here in pairwise(candidates):
+        gap = here.section.z_mm - below.section.z_mm
+        drift = np.hypot(here.x_mm[:, None] - below.x_mm, here.y_mm[:, None] - below.y_mm)
+        growth = (here.radius_mm[:, None] - below.radius_mm) / RADIUS_DRIFT_MM
+        cost = 0.1 * ((drift / (DRIFT_MM + DRIFT_MM_PER_MM * gap)) ** 2 + growth**2)
+        reached = total[None, :] - np.minimum(cost, 1.0)
+        origins.append(reached.argmax(axis=1))
+        total = here.outline + reached.max(axis=1)
+    place = int(total.argmax())
+    places = [place]
+    for origin in reversed(origins):
+        place = int(origin[place])
+        places.append(place)
+    return [
+        (
+            each.section,
+            float(each.x_mm[at]),
+            float(each.y_mm[at]),
+            float(each.radius_mm[at]),
+            float(each.outline[at]),
+        )
+        for each, at in zip(candidates, reversed(places), strict=True)
+    ]
+
+
+def _measure(stack: SliceStack, path: Sequence[tuple[Section, float, float, float, float]]) -> Aorta | None:
+    seen = [circle for circle in path if circle[4] >= LEAST_OUTLINE]
+    if len(seen) < LEAST_SECTIONS:
+        return None
+    lumens = [_lumen_hu(stack, section, x, y, radius) for section, x, y, radius, _ in seen]
+    section, x_mm, y_mm, _, _ = max(seen, key=lambda circle: circle[4])
+    return Aorta(hu=float(np.median(lumens)), slices=len(seen), x_mm=x_mm, y_mm=y_mm, z_mm=section.z_mm)
+
+
+def _lumen_hu(stack: SliceStack, section: Section, x_mm: float, y_mm: float, radius_mm: float) -> float:
+    grid: Grid = grid_about(
+        x_mm, y_mm, LUMEN * radius_mm, LUMEN * radius_mm, LUMEN * radius_mm, STEP_MM / 2.0
+    )
+    hu = sample(stack.hu(section.index), stack.geometry, grid)
+    y, x = np.mgrid[0 : grid.rows, 0 : grid.columns] * grid.step_mm - LUMEN * radius_mm
+    return float(np.median(hu[x**2 + y**2 <= (LUMEN * radius_mm) ** 2]))
