@@ -1,0 +1,1 @@
+"""Where studies come from, and what is new since last time."""

@@ -1,0 +1,80 @@
+"""`patient_key`: a name for a patient that tells nobody who the patient is.
+
+HMAC-SHA256 over issuer and PatientID with a secret of the site: without the secret the numbers of a hospital,
+of which there are few, could simply be tried.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from tasks.dicom.instance import Identity
+from tasks.outcomes import ConfigurationError
+from tasks.settings import Settings
+
+KEY_DIGITS = 32
+"""128 bits: no two patients of one site will ever share a key."""
+SECRET_FILE = Path("identities", "patient_key")
+SECRET_BYTES = 32
+# Who may read it: whoever has it can find out who a patient is.
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def patient_key(identity: Identity, secret: bytes, study_uid: str) -> str:
+    """The key of a patient, 32 hexadecimal digits.
+
+    A header without PatientID gets a key of its study alone, so that strangers are never merged.
+    """
+    patient_id = identity.patient_id.strip()
+    parts = ("patient", identity.issuer.strip(), patient_id) if patient_id else ("study", "", study_uid)
+    # lengths before the parts: no two different identities make the same message
+    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return hmac.new(secret, message, "sha256").hexdigest()[:KEY_DIGITS]
+
+
+def patient_secret(settings: Settings) -> bytes:
+    """The site's secret: from the settings, else from the lake, where it is made when there is none.
+
+    Raises:
+        ConfigurationError: when the lake's secret cannot be read or written, or is no longer whole.
+    """
+    if settings.patient_key_secret is not None:
+        return settings.patient_key_secret.get_secret_value().encode()
+    path = settings.lake / SECRET_FILE
+    try:
+        if not path.exists():
+            _create(path)
+        secret = path.read_bytes()
+    except OSError:
+        raise ConfigurationError(
+            "The secret of the patient keys cannot be read or written: make identities/patient_key in the "
+            "lake readable and its folder writable, or set OSTEOSCREEN_PATIENT_KEY_SECRET."
+        ) from None
+    if len(secret) < SECRET_BYTES:
+        raise ConfigurationError(
+            "The secret of the patient keys in identities/patient_key is cut short: restore it from a copy. "
+            "With another one, no patient would be recognised again."
+        )
+    return secret
+
+
+def _create(path: Path) -> None:
+    """Write a new secret whole; where two processes do so at once, one secret stands for both."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(SECRET_BYTES).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
