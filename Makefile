@@ -18,9 +18,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-$(TRITON_VENV)/.ready: infra/triton/requirements.lock
-	test -x $(TRITON_VENV)/bin/python || $(PYTHON) -m venv $(TRITON_VENV)
-	$(TRITON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r infra/triton/requirements.lock
+$(TRITON_VENV)/.ready: infra/triton/requirements.lock infra/triton/install.py
+	$(PYTHON) infra/triton/install.py $(TRITON_VENV)
 	touch $@
 
 demo: setup      ## the whole night on a generated archive

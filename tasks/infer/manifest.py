@@ -86,8 +86,8 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
         )
     if verify and _sha256(folder / WEIGHTS_FILE, where) != manifest.sha256:
         raise ConfigurationError(
-            f"{WEIGHTS_FILE} of model {where} is not the file that its manifest describes: restore it, or export "
-            "the model again."
+            f"{WEIGHTS_FILE} of model {where} is not the file that its manifest describes: restore it, or "
+            "export the model again."
         )
     return manifest
 
