@@ -95,7 +95,8 @@ def eligible_series(
     if refusal is not None and refusal.reason.outcome is Outcome.EXCLUDED:
         raise refusal
     patient = _patient(study, known_osteoporosis)
-    if refused := first_refusal(PATIENT_RULES, patient, settings):
+    refused = first_refusal(PATIENT_RULES, patient, settings)
+    if refused and any(candidate.stack.planes for candidate, _ in judged):
         raise Excluded(*refused[1:])
     if refusal is not None:
         raise refusal

@@ -90,7 +90,7 @@ def contrast_of_agent(agent: str) -> Contrast:
 
 def contrast_of_description(text: str) -> Contrast:
     """What a study or series description says; 'with and without' says nothing of one series."""
-    upper = _ENTERAL.sub(" ", _plain(text))
+    upper = _ENTERAL.sub(" ; ", _plain(text))
     rest, denials = _UNENHANCED.subn(_DENIED, upper)
     claims = bool(_ENHANCED.search(rest) or _BOTH.search(rest))
     if claims == bool(denials):
