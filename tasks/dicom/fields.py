@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import warnings
 from collections.abc import Mapping
 
 from pydicom.charset import convert_encodings, decode_bytes
@@ -159,7 +160,9 @@ class Fields:
     def _character_sets(self) -> list[str]:
         names = self.ascii(SPECIFIC_CHARACTER_SET).split("\\")
         try:
-            return list(convert_encodings(names))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return list(convert_encodings(names))
         except (LookupError, ValueError):
             return ["latin_1"]
 
