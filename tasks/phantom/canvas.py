@@ -58,6 +58,25 @@ class Canvas:
         corner = float(x[0, 0]), float(y[0, 0])
         return cls(x, y, air, pixel_mm, thickness_mm, corner, (float(cos), float(sin)))
 
+    def part(self, window: Window) -> Canvas:
+        """The sheet's pixels in a window, as a sheet of its own that paints on this one."""
+        rows, columns = window
+        right, down = columns.start * self.pixel_mm, rows.start * self.pixel_mm
+        cos, sin = self.along
+        corner = (
+            self.corner_mm[0] + cos * right - sin * down,
+            self.corner_mm[1] + sin * right + cos * down,
+        )
+        return Canvas(
+            self.x[window],
+            self.y[window],
+            self.hu[window],
+            self.pixel_mm,
+            self.thickness_mm,
+            corner,
+            self.along,
+        )
+
     def warp(self, seed: int, z_mm: float, reach_mm: float) -> None:
         """Bend the sheet, so that nothing painted on it is quite a circle; alike in neighbouring slices."""
         rng = np.random.default_rng([seed, 11])
@@ -71,14 +90,21 @@ class Canvas:
 
     def around(self, x_mm: float, y_mm: float, radius_mm: float) -> Window | None:
         """The pixels within a square about a point; None when they lie off the sheet."""
+        return self.box(x_mm, y_mm, radius_mm, radius_mm)
+
+    def box(self, x_mm: float, y_mm: float, half_width_mm: float, half_depth_mm: float) -> Window | None:
+        """The pixels within a rectangle about a point; None when they lie off the sheet."""
         rows, columns = self.hu.shape
         dx = (x_mm - self.corner_mm[0]) / self.pixel_mm
         dy = (y_mm - self.corner_mm[1]) / self.pixel_mm
         cos, sin = self.along
         column, row = dx * cos + dy * sin, dy * cos - dx * sin
-        reach = (radius_mm + 3.0) / self.pixel_mm + 2
-        top, bottom = max(int(row - reach), 0), min(int(row + reach) + 2, rows)
-        left, right = max(int(column - reach), 0), min(int(column + reach) + 2, columns)
+        turned = abs(sin)
+        # 3 mm for the warp
+        across = (half_width_mm + turned * half_depth_mm + 3.0) / self.pixel_mm + 2
+        down = (half_depth_mm + turned * half_width_mm + 3.0) / self.pixel_mm + 2
+        top, bottom = max(int(row - down), 0), min(int(row + down) + 2, rows)
+        left, right = max(int(column - across), 0), min(int(column + across) + 2, columns)
         if top >= bottom or left >= right:
             return None
         return slice(top, bottom), slice(left, right)

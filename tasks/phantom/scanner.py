@@ -7,6 +7,7 @@ projection gives them: noise rises with frequency (the ramp) until the kernel cu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -138,6 +139,23 @@ def expose(
         float32 HU, same shape.
     """
     rows, columns = hu.shape
+    transfer, grain = _filters(scanner, rows, columns, pixel_mm, resampled_from_mm)
+    white = rng.standard_normal((rows, columns), dtype=np.float32)
+    white *= np.float32(noise_hu)
+    spectrum = scipy.fft.rfft2(hu) * transfer
+    spectrum += scipy.fft.rfft2(white) * grain
+    image = scipy.fft.irfft2(spectrum, s=(rows, columns)).astype(np.float32, copy=False)
+    if scanner.streak_hu > 0.5:
+        image += _streaks(rows, columns, scanner.streak_hu, rng)
+    image += np.float32(scanner.offset_hu)
+    return image
+
+
+@lru_cache(maxsize=8)
+def _filters(
+    scanner: Scanner, rows: int, columns: int, pixel_mm: float, resampled_from_mm: float | None
+) -> tuple[Field, Field]:
+    """What the kernel does to the object and to white noise of standard deviation 1, on `rfft2`'s grid."""
     fy = np.fft.fftfreq(rows, pixel_mm).astype(np.float32)[:, None]
     fx = np.fft.rfftfreq(columns, pixel_mm).astype(np.float32)[None, :]
     f2 = fx * fx + fy * fy
@@ -145,21 +163,16 @@ def expose(
     if scanner.edge_gain:
         peak2 = np.float32(0.35**2)  # cycles per mm squared where edge-enhancing kernels lift most
         transfer *= 1 + np.float32(scanner.edge_gain) * (f2 / peak2) * np.exp(1 - f2 / peak2)
-    resampling: Field | np.float32 = np.float32(1.0)
-    if resampled_from_mm is not None:
-        resampling = (np.sinc(fx * resampled_from_mm) * np.sinc(fy * resampled_from_mm)).astype(np.float32)
     cutoff2 = np.float32((1.0 / scanner.noise_peak_mm) ** 2)
-    grain: Field = np.sqrt(f2) * np.exp(f2 * (-0.5 / cutoff2)) * resampling
+    grain = np.sqrt(f2) * np.exp(f2 * (-0.5 / cutoff2))
+    if resampled_from_mm is not None:
+        smoothing = (np.sinc(fx * resampled_from_mm) * np.sinc(fy * resampled_from_mm)).astype(np.float32)
+        transfer *= smoothing
+        grain *= smoothing
     # Parseval: the sum over the half spectrum, each column but the first standing for two
     power = 2 * float(np.sum(grain * grain)) - float(np.sum(grain[:, 0] ** 2))
-    grain *= np.float32(noise_hu * np.sqrt(rows * columns / power))
-    white = rng.standard_normal((rows, columns), dtype=np.float32)
-    spectrum = scipy.fft.rfft2(hu) * (transfer * resampling) + scipy.fft.rfft2(white) * grain
-    image = scipy.fft.irfft2(spectrum, s=(rows, columns)).astype(np.float32, copy=False)
-    if scanner.streak_hu > 0.5:
-        image += _streaks(rows, columns, scanner.streak_hu, rng)
-    image += np.float32(scanner.offset_hu)
-    return image
+    grain *= np.float32(np.sqrt(rows * columns / power))
+    return transfer.astype(np.float32), grain.astype(np.float32)
 
 
 def _streaks(rows: int, columns: int, strength_hu: float, rng: np.random.Generator) -> Field:

@@ -25,6 +25,11 @@ def paint_section(canvas: Canvas, trunk: Trunk, z_mm: float, bone: float, rng: n
         rng: for textures; shapes follow from the patient alone.
     """
     here = trunk.section(z_mm)
+    x_mm, y_mm, wide, deep = here.outline_mm(trunk)
+    window = canvas.box(x_mm, y_mm, wide + 4.0, deep + 4.0)
+    if window is None:
+        return
+    canvas = canvas.part(window)
     cage = here.cage_mm(canvas, trunk.squareness)
     paint_wall(canvas, trunk, here, cage, rng)
     strands = np.float32(8.0) * texture(cage.shape, rng, grain_px=9.0)

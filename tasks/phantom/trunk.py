@@ -134,6 +134,14 @@ class Section:
         """Patient y of the inner side of the breastbone."""
         return self.y_mm + self.gutter_mm - 2 * self.half_depth_mm
 
+    def outline_mm(self, trunk: Trunk) -> tuple[float, float, float, float]:
+        """x and y of the middle of the skin's outline, its half width and half depth."""
+        fat = trunk.patient.subcutaneous_mm
+        wide = max(self.skin_width_mm + 0.7 * fat, self.half_width_mm + 14 + 0.8 * fat)
+        back = trunk.back_mm + 0.75 * fat
+        front = self.gutter_mm - 2 * self.half_depth_mm - 16.0 - 0.8 * fat
+        return self.x_mm, self.y_mm + (back + front) / 2, wide, (back - front) / 2
+
     def cage_mm(self, canvas: Canvas, squareness: float) -> Field:
         """Signed distance to the inner side of the rib cage."""
         x, y = canvas.x - np.float32(self.x_mm), canvas.y - np.float32(self.middle_y_mm)
@@ -171,10 +179,8 @@ def paint_wall(canvas: Canvas, trunk: Trunk, here: Section, cage: Field, rng: np
     patient = trunk.patient
     fat = patient.subcutaneous_mm
     x, y = canvas.x - np.float32(here.x_mm), canvas.y - np.float32(here.y_mm)
-    outer = max(here.skin_width_mm + 0.7 * fat, here.half_width_mm + 14 + 0.8 * fat)
-    back = trunk.back_mm + 0.75 * fat
-    front = here.gutter_mm - 2 * here.half_depth_mm - 16.0 - 0.8 * fat
-    skin = rounded_mm(x, y - np.float32((back + front) / 2), (outer, (back - front) / 2), trunk.squareness)
+    _, middle_y, wide, deep_skin = here.outline_mm(trunk)
+    skin = rounded_mm(x, canvas.y - np.float32(middle_y), (wide, deep_skin), trunk.squareness)
     canvas.lay(inside(skin, 1.5), 20.0)
     strands = np.float32(6.0) * texture(skin.shape, rng, grain_px=6.0, stretch=0.4)
     canvas.lay(inside(skin + np.float32(2.0), 1.5), strands + np.float32(patient.fat_hu))
