@@ -40,9 +40,10 @@ class Memory:
         """The table remembered under a key; None when there is none of this schema."""
         try:
             with pq.ParquetFile(self._path(key)) as file:
-                if not file.schema_arrow.equals(schema, check_metadata=True):
+                stored = file.schema_arrow
+                if not stored.equals(schema) or stored.metadata != schema.metadata:
                     return None
-                return file.read()
+                return file.read().cast(schema)
         except (OSError, pa.ArrowException):
             return None
 
