@@ -12,12 +12,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from tritonclient.grpc import InferenceServerClient
@@ -218,41 +216,6 @@ class EmbeddedServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-
-
-def serve_foreground(
-    settings: Inference,
-    announce: Callable[[str], None],
-    *,
-    host: str = "127.0.0.1",
-    ports: Ports | None = None,
-) -> int:
-    """Serve until SIGINT, SIGTERM or until the server gives up; an exit status. Main thread only.
-
-    Args:
-        settings: as for `EmbeddedServer`.
-        announce: shows a line to the person who started it.
-        host, ports: where to listen; Triton's usual ports by default, free ones in place of those in use.
-    """
-    done = threading.Event()
-
-    def finish(_number: int, _frame: FrameType | None) -> None:
-        done.set()
-
-    previous = {number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with EmbeddedServer(settings, host=host, ports=ports or Ports()) as server:
-            announce(f"Triton is ready: gRPC {server.url}, HTTP port {server.ports.http}, log {server.log}")
-            announce(f"Use it with OSTEOSCREEN_TRITON_URL={server.url}; stop it with Ctrl-C.")
-            while server.running and not done.wait(0.5):
-                pass
-            if done.is_set():
-                return 0
-            announce(f"The server ended by itself; see {server.log}.")
-            return 3
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _is_ready(client: InferenceServerClient, name: str, model: str) -> bool:
