@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -63,11 +64,11 @@ class FolderArchive:
         root: the folder.
 
     Raises:
-        ConfigurationError: when there is no such folder.
+        ConfigurationError: when there is no such folder, or it may not be opened.
     """
 
     def __init__(self, root: Path) -> None:
-        if not root.is_dir():
+        if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
             raise ConfigurationError(
                 "The archive is not a folder that can be opened: give the path of an existing folder "
                 "of DICOM files."
@@ -200,8 +201,15 @@ def _counts(rows: pa.Table, listing: Listing, read: int, vanished: int) -> Count
 
 
 def _in_processes(read: ReadChunk, chunks: Iterable[Sequence[File]]) -> Iterator[pa.Table]:
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(read, chunks)
+    """One process per core; where processes cannot be started, or die, the rest is read in this one."""
+    waiting = list(chunks)
+    try:
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+            for table in pool.map(read, tuple(waiting)):
+                waiting.pop(0)
+                yield table
+    except BrokenProcessPool:
+        yield from map(read, waiting)
 
 
 def _by_date(summary: StudySummary) -> tuple[date, str]:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.outcomes import ConfigurationError
+
 IDENTITIES = "identities"
 FOLDER = "archive"
 # Who may read it: it tells patients and paths.
@@ -51,8 +53,17 @@ class Memory:
         """Replace what is remembered under a key.
 
         Raises:
-            OSError: when the lake cannot be written.
+            ConfigurationError: when the lake cannot be written.
         """
+        try:
+            self._write(key, table)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The lake's identities/ cannot be written ({error.strerror}): make it writable, or give "
+                "another lake."
+            ) from None
+
+    def _write(self, key: str, table: pa.Table) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         beside = self.folder / f".{key}.{uuid.uuid4().hex}"
         try:

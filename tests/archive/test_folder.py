@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from pathlib import Path
 
@@ -288,6 +290,28 @@ def test_many_files_are_read_in_processes_as_in_one(root: Path, monkeypatch: pyt
     together = FolderArchive(root).scan()
     assert (together.studies, together.counts) == (alone.studies, alone.counts)
     assert together.study("1.2.3").content_key == alone.study("1.2.3").content_key
+
+
+def test_when_its_processes_die_the_scan_goes_on_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying(ThreadPoolExecutor):
+        """Gives the first answer and dies."""
+
+        def map(self, fn: ReadChunk, chunks: Sequence[Sequence[File]]) -> Iterator[pa.Table]:  # type: ignore[override]
+            yield fn(chunks[0])
+            raise BrokenProcessPool
+
+    monkeypatch.setattr("tasks.archive.folder.PARALLEL_FROM_FILES", 1)
+    monkeypatch.setattr("tasks.archive.folder.CHUNK_FILES", 3)
+    monkeypatch.setattr("tasks.archive.folder.ProcessPoolExecutor", lambda *_, **__: Dying(1))
+    scan = FolderArchive(root).scan()
+    assert (scan.counts.read, scan.counts.files) == (8, 8)
+    assert {study.study_uid: study.instances for study in scan.studies} == {"1.2.3": 3, "1.2.4": 2}
+
+
+def test_a_lake_that_cannot_be_written_says_what_to_do(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("a file, not a folder")
+    with pytest.raises(ConfigurationError, match="make it writable"):
+        FolderArchive(root).scan(Memory.of_lake(tmp_path / "lake"))
 
 
 REAL = {
