@@ -119,7 +119,8 @@ def _find_library(prefix: Path, python: str) -> Path | None:
 
 def _home(prefix: Path) -> Path:
     """The `bin` folder of the Python that the virtual environment was made from."""
-    for line in (prefix / "pyvenv.cfg").read_text().splitlines():
+    settings = prefix / "pyvenv.cfg"
+    for line in settings.read_text().splitlines() if settings.is_file() else ():
         key, _, value = line.partition("=")
         if key.strip() == "home":
             return Path(value.strip())

@@ -7,6 +7,7 @@ crashes, and ends with its owner, however that ends (see `watchdog`).
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -234,8 +235,8 @@ def _reachable(host: str) -> str:
 
 
 def _errors(log: str) -> str:
-    """The last lines of a Triton log that tell of errors; those lines start with E, or with `error`."""
-    lines = [line.strip() for line in log.splitlines() if line.lower().startswith(("e", "error"))]
+    """The last error lines of a Triton log; they look like `E1122 19:20:21.034 7 file.cc:642] "text"`."""
+    lines = re.findall(r"^(?:E\d{4} .*?\] |error: )(.*)$", log, re.MULTILINE)
     return " | ".join(lines[-LOG_TAIL_LINES:]) or "it left without a word"
 
 

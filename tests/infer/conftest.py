@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tasks.infer import shared
 from tasks.infer.environment import find_environment
 from tasks.infer.server import EmbeddedServer
 from tasks.outcomes import ConfigurationError
 from tasks.settings import Inference
 from tests.infer.models import fast_repository
+
+
+@pytest.fixture(scope="session", autouse=True)
+def names_of_our_own() -> Iterator[str]:
+    """A prefix in /dev/shm for this test process, so that nights on the same machine do not meet the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        prefix = f"osteoscreen-test{os.getpid()}-"
+        patch.setattr(shared, "PREFIX", prefix)
+        yield prefix
 
 
 @pytest.fixture(scope="session")

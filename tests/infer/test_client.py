@@ -15,6 +15,7 @@ import onnxruntime
 import psutil
 import pytest
 
+from tasks.infer import shared
 from tasks.infer.channel import connect, is_local
 from tasks.infer.client import Prediction, TritonClient, shared_client
 from tasks.infer.server import EmbeddedServer
@@ -140,15 +141,15 @@ def test_only_crops_are_sent(server: EmbeddedServer, fast: Inference, crops: npt
 
 
 def test_shared_memory_is_given_back(server: EmbeddedServer, fast: Inference) -> None:
-    before = set(FOLDER.glob("osteoscreen-*"))
+    before = set(FOLDER.glob(f"{shared.PREFIX}*"))
     client = TritonClient(server.url, fast)
     client.infer(noise(2))
-    assert set(FOLDER.glob("osteoscreen-*")) > before
+    assert set(FOLDER.glob(f"{shared.PREFIX}*")) > before
     with connect(server.url) as plain:
         held = len(plain.get_system_shared_memory_status().regions)
         client.close()
         assert len(plain.get_system_shared_memory_status().regions) == held - 1
-    assert set(FOLDER.glob("osteoscreen-*")) == before
+    assert set(FOLDER.glob(f"{shared.PREFIX}*")) == before
     assert client.infer(noise(1)).logits.shape == (1,)  # and it starts over when it is used again
     client.close()
 
@@ -175,7 +176,7 @@ def test_a_region_that_the_server_cannot_open_is_done_without(
 ) -> None:
     client = TritonClient(server.url, fast)
     with client.crops(1) as slot:
-        for path in FOLDER.glob("osteoscreen-*-crops"):
+        for path in FOLDER.glob(f"{shared.PREFIX}*-crops"):
             path.unlink()  # as if the server had another /dev/shm
         slot.pixels[...] = noise(1)
         answer = client.infer(slot)
@@ -286,11 +287,11 @@ def test_a_thousand_crops_leave_memory_as_it_was(server: EmbeddedServer, fast: I
     crops = noise(4)
     for _ in range(100):
         client.infer(crops)
-    before, names = resident(), set(FOLDER.iterdir())
+    before, names = resident(), set(FOLDER.glob(f"{shared.PREFIX}*"))
     for _ in range(250):
         client.infer(crops)
     assert resident() - before < 16 * 2**20
-    assert set(FOLDER.iterdir()) == names
+    assert set(FOLDER.glob(f"{shared.PREFIX}*")) == names
     client.close()
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.infer import shared
 from tasks.infer.shared import FOLDER, Owner, Region, sweep
 
 CHILD = """
-import os, signal
+import os, signal, sys
+from tasks.infer import shared
 from tasks.infer.shared import Owner, Region
+shared.PREFIX = sys.argv[1]
 owner = Owner()
 region = Region(owner, "crops", 4096)
 print(owner.name, flush=True)
@@ -42,7 +45,9 @@ def test_what_a_killed_owner_left_is_removed_and_what_a_living_one_has_is_kept()
     living = Owner()
     try:
         Region(living, "crops", 4096)
-        name = subprocess.run([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True).stdout.strip()
+        name = subprocess.run(
+            [sys.executable, "-c", CHILD, shared.PREFIX], stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
         workspace = Path(tempfile.gettempdir()) / name
         workspace.mkdir()
         assert len(left_by(name)) == 2

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import triton_python_backend_utils as pb_utils
 
 THREADS_VARIABLE = "OSTEOSCREEN_TRITON_THREADS"
 DEFAULT_FILE = "model.onnx"
+ORPHAN_CHECK_S = 1.0
 
 
 class TritonPythonModel:
@@ -33,6 +36,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Open the model file of the version that is loaded."""
+        threading.Thread(target=_end_with_server, args=(os.getppid(),), daemon=True).start()
         config = json.loads(args["model_config"])
         folder = Path(args["model_repository"]) / args["model_version"]
         options = onnxruntime.SessionOptions()
@@ -81,6 +85,13 @@ class TritonPythonModel:
                 ]
             )
             start = stop
+
+
+def _end_with_server(server: int) -> None:
+    """Leave when the server is gone: after its `kill -9` the stub was seen to hang in its own clean-up."""
+    while os.getppid() == server:
+        time.sleep(ORPHAN_CHECK_S)
+    os._exit(1)
 
 
 def _threads(config: dict[str, Any]) -> int:
