@@ -13,13 +13,14 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from tasks.dicom.instance import Identity
 from tasks.outcomes import ConfigurationError
-from tasks.settings import Settings
 
 KEY_DIGITS = 32
 """128 bits: no two patients of one site will ever share a key."""
-SECRET_FILE = Path("identities", "patient_key")
+SECRET_FILE = "patient_key"
 SECRET_BYTES = 32
 # Who may read it: whoever has it can find out who a patient is.
 PRIVATE_FILE = 0o600
@@ -38,15 +39,19 @@ def patient_key(identity: Identity, secret: bytes, study_uid: str) -> str:
     return hmac.new(secret, message, "sha256").hexdigest()[:KEY_DIGITS]
 
 
-def patient_secret(settings: Settings) -> bytes:
-    """The site's secret: from the settings, else from the lake, where it is made when there is none.
+def load_secret(identities: Path, configured: SecretStr | None = None) -> bytes:
+    """The site's secret: the configured one, else the lake's, which is made when there is none.
+
+    Args:
+        identities: the lake's folder of identities.
+        configured: `patient_key_secret` of the settings.
 
     Raises:
         ConfigurationError: when the lake's secret cannot be read or written, or is no longer whole.
     """
-    if settings.patient_key_secret is not None:
-        return settings.patient_key_secret.get_secret_value().encode()
-    path = settings.lake / SECRET_FILE
+    if configured is not None:
+        return configured.get_secret_value().encode()
+    path = identities / SECRET_FILE
     try:
         if not path.exists():
             _create(path)

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tasks.archive.patient import patient_key, patient_secret
+from tasks.archive.patient import load_secret, patient_key
 from tasks.dicom.instance import Identity
 from tasks.outcomes import ConfigurationError
-from tasks.settings import Settings
 
 SECRET = b"s" * 32
 
@@ -53,30 +52,28 @@ def test_different_identities_have_different_keys(one: tuple[str, str], other: t
 
 
 def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    settings = Settings(lake=tmp_path / "lake")
-    first = patient_secret(settings)
-    path = tmp_path / "lake/identities/patient_key"
+    first = load_secret(tmp_path / "identities")
+    path = tmp_path / "identities/patient_key"
     assert len(first) >= 32
-    assert patient_secret(settings) == first
+    assert load_secret(tmp_path / "identities") == first
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["patient_key"]
-    assert patient_secret(Settings(lake=tmp_path / "other")) != first
+    assert load_secret(tmp_path / "other") != first
 
 
 def test_the_secret_of_the_settings_comes_first(tmp_path: Path) -> None:
-    settings = Settings(lake=tmp_path, patient_key_secret=SecretStr("of the site"))
-    assert patient_secret(settings) == b"of the site"
+    assert load_secret(tmp_path / "identities", SecretStr("of the site")) == b"of the site"
     assert not (tmp_path / "identities").exists()
 
 
 def test_a_secret_that_was_cut_short_is_not_replaced(tmp_path: Path) -> None:
-    patient_secret(Settings(lake=tmp_path))
-    (tmp_path / "identities/patient_key").write_bytes(b"cut")
+    load_secret(tmp_path)
+    (tmp_path / "patient_key").write_bytes(b"cut")
     with pytest.raises(ConfigurationError, match="restore it"):
-        patient_secret(Settings(lake=tmp_path))
+        load_secret(tmp_path)
 
 
 def test_a_secret_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "identities").write_text("a file, not a folder")
     with pytest.raises(ConfigurationError, match="OSTEOSCREEN_PATIENT_KEY_SECRET"):
-        patient_secret(Settings(lake=tmp_path))
+        load_secret(tmp_path / "identities")
