@@ -11,6 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from flows.night import Outstanding
 from tasks.outcomes import Outcome
 
 # How often the artifact is written: each write is a request to the Prefect server.
@@ -23,15 +24,13 @@ class NightProgress:
     """Counts studies as they end and shows them. A context manager.
 
     Args:
-        total: studies to be worked on.
-        resumed: of those, how many are done already.
+        outstanding: studies to be worked on, and those taken over from a run that died.
         show: print to the terminal; off for programs that read the output.
     """
 
-    def __init__(self, total: int, resumed: int = 0, *, show: bool = True) -> None:
-        self._total = total
-        self._done = resumed
-        self._resumed = resumed
+    def __init__(self, outstanding: Outstanding, *, show: bool = True) -> None:
+        self._resumed = self._done = len(outstanding.resumed)
+        self._total = len(outstanding.todo) + self._resumed
         self._counts: Counter[Outcome] = Counter()
         self._console = Console(stderr=True, quiet=not show)
         self._started_s = self._artifact_s = self._line_s = time.monotonic()
@@ -47,7 +46,7 @@ class NightProgress:
             console=self._console,
             disable=not (show and self._console.is_terminal),
         )
-        self._task = self._bar.add_task("", total=total, completed=resumed, counts="")
+        self._task = self._bar.add_task("", total=self._total, completed=self._done, counts="")
 
     def __enter__(self) -> NightProgress:
         self._artifact = create_progress_artifact(progress=0.0, key="night", description=self.summary())

@@ -63,6 +63,15 @@ class Tally:
                 "keep the lake as it is and report the run id; starting the same command again is safe."
             )
 
+    def lines(self) -> list[tuple[str, int]]:
+        """Outcomes, each with its reasons below it, the most frequent first."""
+        lines = [("found", self.found)]
+        for outcome in Outcome:
+            lines.append((str(outcome), self.outcomes.get(outcome, 0)))
+            of_outcome = [item for item in self.reasons.items() if item[0].outcome is outcome]
+            lines += [(f"  {reason}", number) for reason, number in sorted(of_outcome, key=lambda item: -item[1])]
+        return lines
+
     def as_json(self) -> dict[str, object]:
         """The tally as plain values."""
         return {

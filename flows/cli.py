@@ -1,0 +1,243 @@
+"""The `osteoscreen` command: each subcommand in a line or two, the work being done elsewhere.
+
+Exit status: 0 when every study found has its row (refusals are normal), 1 when some studies failed, 2 for a
+usage or configuration error, 3 when the run itself could not finish.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flows import show
+from tasks.outcomes import ConfigurationError, OsteoscreenError
+from tasks.settings import load_settings
+
+FAILED_STUDIES, USAGE, BROKEN = 1, 2, 3
+
+app = typer.Typer(
+    name="osteoscreen",
+    help="Opportunistic osteoporosis screening over an archive of chest CT. Start with: osteoscreen demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+_debug = False
+
+LakeOption = Annotated[
+    Path | None, typer.Option("--lake", help="Folder of the results. Default: `lake` of the settings.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+_DAY = ["%Y-%m-%d", "%Y%m%d"]
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what Prefect logs.")] = False,
+) -> None:
+    global _debug
+    _debug = debug
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the archive and the lake go.")] = Path("demo"),
+    patients: Annotated[int, typer.Option(min=1, help="How many patients to generate.")] = 40,
+    seed: Annotated[int, typer.Option(help="Another seed gives other patients.")] = 2025,
+) -> None:
+    """The whole night on a generated archive: needs no data, no server and no settings."""
+    from flows.demo import run_demo
+
+    with _exit_status():
+        tally = run_demo(folder, patients=patients, seed=seed, console=out, debug=_debug)
+        out.print(show.how_to_look(folder / "lake"))
+        del tally
+
+
+@app.command()
+def screen(
+    archive: Annotated[Path, typer.Argument(help="A folder of DICOM files, in any nesting, with any names.")],
+    lake: LakeOption = None,
+    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="First study date.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last study date.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """One night over an archive. Run it again at any time: what is done is not done twice."""
+    from flows.orchestrator import configure_prefect
+
+    with _exit_status():
+        settings = load_settings(lake=lake)
+        configure_prefect(settings.lake, debug=_debug)
+        from flows.nightly import nightly
+
+        tally = nightly(
+            archive=archive,
+            lake=settings.lake,
+            since=since.date() if since else None,
+            until=until.date() if until else None,
+            show_progress=not json,
+        )
+        if json:
+            show.print_json(out, tally.as_json())
+        else:
+            out.print(show.tally_table(tally))
+            out.print(show.how_to_look(settings.lake))
+        if tally.failed:
+            raise typer.Exit(FAILED_STUDIES)
+
+
+@app.command()
+def worklist(
+    lake: LakeOption = None,
+    date: Annotated[datetime | None, typer.Option(formats=_DAY, help="Only what was screened on this day.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
+) -> None:
+    """Whom to look at first, and why."""
+    from tasks.publish.lake import Lake
+    from tasks.publish.query import worklist as query
+    from tasks.publish.show import as_csv, as_json, worklist_table
+
+    with _exit_status():
+        listed = query(Lake(load_settings(lake=lake).lake), date.date() if date else None)
+        if format is Format.TABLE:
+            out.print(worklist_table(listed))
+        else:
+            sys.stdout.write(as_csv(listed) if format is Format.CSV else as_json(listed))
+
+
+@app.command()
+def explain(study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID.")], lake: LakeOption = None) -> None:
+    """Everything known of one study, in words, and where its picture is."""
+    from tasks.publish.lake import Lake
+
+    with _exit_status():
+        show.print_study(out, Lake(load_settings(lake=lake).lake), study_uid)
+
+
+@app.command()
+def sql(
+    file: Annotated[Path | None, typer.Argument(help="A file with one query.")] = None,
+    command: Annotated[str | None, typer.Option("-c", help="The query itself.")] = None,
+    lake: LakeOption = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
+) -> None:
+    """One read-only query over the lake: screenings, vertebrae, series, runs, reviews, and the views of sql/."""
+    from tasks.publish.lake import Lake
+    from tasks.publish.query import run_sql
+    from tasks.publish.show import as_csv, as_json, as_table
+
+    with _exit_status():
+        query = _query(file, command)
+        answer = run_sql(Lake(load_settings(lake=lake).lake), query)
+        if format is Format.TABLE:
+            out.print(as_table(answer))
+        else:
+            sys.stdout.write(as_csv(answer) if format is Format.CSV else as_json(answer))
+
+
+@app.command()
+def triton() -> None:
+    """The embedded Triton server, in the foreground, until Ctrl-C."""
+    from tasks.infer.server import serve_foreground
+
+    with _exit_status():
+        status = serve_foreground(load_settings().inference, lambda line: out.print(line, soft_wrap=True))
+        if status:
+            raise typer.Exit(status)
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that does not exist or is empty.")],
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 40,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 2025,
+) -> None:
+    """A generated archive with known truth beside it (truth.parquet). It proves machinery, not medicine."""
+    from flows.demo import generate
+
+    with _exit_status():
+        truth = generate(folder, patients=patients, seed=seed, console=err)
+        out.print(f"Truth: {truth}", soft_wrap=True)
+
+
+@app.command()
+def train(
+    work: Annotated[Path, typer.Option(help="Scratch folder for crops and checkpoints.")] = Path("build/training"),
+    seed: Annotated[int, typer.Option(help="Of the cohort and of the network.")] = 2025,
+) -> None:
+    """Train the phantom-reference weights again (hours on a CPU; goes on where it was interrupted)."""
+    from flows.training import train_reference
+
+    with _exit_status():
+        train_reference(work, seed=seed)
+
+
+@app.command()
+def doctor(lake: LakeOption = None) -> None:
+    """What works here and what does not, and what to do about it."""
+    from flows.doctor import examine
+
+    with _exit_status():
+        if not show.print_checks(out, examine(load_settings(lake=lake))):
+            raise typer.Exit(USAGE)
+
+
+def _query(file: Path | None, command: str | None) -> str:
+    if (file is None) == (command is None):
+        raise ConfigurationError("Give one query: a file, or -c 'SELECT …'.")
+    if command is not None:
+        return command
+    assert file is not None  # noqa: S101 - one of the two is given
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read as text: {error}.") from None
+
+
+@contextmanager
+def _exit_status() -> Iterator[None]:
+    """One sentence and the right exit status for every error; the traceback only with --debug."""
+    try:
+        yield
+    except OsteoscreenError as error:
+        if _debug:
+            raise
+        err.print(f"[red]osteoscreen:[/red] {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(USAGE if isinstance(error, ConfigurationError) else BROKEN) from None
+    except KeyboardInterrupt:
+        err.print("Interrupted. What is finished is kept: the same command goes on from here.")
+        raise typer.Exit(BROKEN) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if _debug:
+            raise
+        err.print(
+            f"[red]osteoscreen:[/red] the run could not finish ({type(error).__name__}). "
+            "The same command goes on from here; add --debug before the subcommand to see where it broke.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(BROKEN) from None
+
+
+def main() -> None:
+    """Entry point of the `osteoscreen` command."""
+    app()

@@ -1,0 +1,125 @@
+"""The night: scan → screen → publish → close the books, on one page.
+
+Every step can be done again: finished studies are kept one by one in the journal, months are written beside
+their place and moved in whole, and a study with a row that stands is not looked at again. A night that died
+at any instruction is finished by starting it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from distributed import Client
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.cluster import Lost, dask_client, fan_out
+from flows.night import Night, Outstanding, open_night
+from flows.progress import NightProgress
+from flows.study import Bench, Work, lost_study, screen_study
+from flows.tally import Tally
+from tasks.archive.folder import FolderArchive, Window
+from tasks.archive.memory import Memory
+from tasks.archive.scan import Scan
+from tasks.infer.client import shared_client
+from tasks.publish.result import ScreeningKey
+from tasks.schema import RunStatus
+from tasks.settings import load_settings
+
+# Studies between two publications. The journal keeps them safe meanwhile; a month of the lake is rewritten
+# once for so many.
+WINDOW_STUDIES = 500
+
+
+@flow(name="nightly", validate_parameters=False)
+def nightly(
+    archive: Path,
+    lake: Path | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    show_progress: bool = True,
+) -> Tally:
+    """One night over an archive.
+
+    Args:
+        archive: a folder of DICOM files, in any nesting.
+        lake: where the results go; default from the settings.
+        since, until: only studies of these days, both included.
+        show_progress: print a bar, or lines where the output is no terminal.
+
+    Returns:
+        The tally of the run; found = scored + excluded + failed has been checked.
+    """
+    with open_night(load_settings(lake=lake)) as night:
+        found = scan(night, archive, since, until)
+        outstanding = night.outstanding(found)
+        if outstanding.todo:
+            with (
+                night.inference() as triton_url,
+                dask_client(night.settings.cluster) as client,
+                NightProgress(outstanding, show=show_progress) as progress,
+            ):
+                for window in _windows(outstanding.todo):
+                    screen(night, found, window, triton_url, client, progress)
+                    publish(night)
+        elif outstanding.resumed:
+            publish(night)
+        return close_books(night, found, outstanding)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def scan(night: Night, archive: Path, since: date | None, until: date | None) -> Scan:
+    """What the archive holds: headers of new files only, grouped into studies."""
+    window = Window(since, until, night.settings.settle_minutes)
+    return FolderArchive(archive).scan(Memory.of_lake(night.settings.lake), window)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def screen(
+    night: Night,
+    found: Scan,
+    window: Sequence[ScreeningKey],
+    triton_url: str,
+    client: Client | None,
+    progress: NightProgress,
+) -> None:
+    """Work on the studies of a window, one Dask task each; every result goes into the journal at once."""
+    bench = night.bench(shared_client(triton_url, night.settings.inference))
+    timeout_s = night.settings.cluster.study_timeout_s
+    for answer in fan_out(client, partial(screen_study, bench), _works(night, found, window), timeout_s=timeout_s):
+        result = lost_study(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
+        night.journal.record(result)
+        progress.ended(result.screening.outcome)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def publish(night: Night) -> None:
+    """What the journal holds into Parquet, whole months at a time."""
+    night.publish()
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def close_books(night: Night, found: Scan, outstanding: Outstanding) -> Tally:
+    """Found = scored + excluded + failed, or the run says that it is broken."""
+    tally = night.account(found, outstanding)
+    tally.check()
+    night.write_run(RunStatus.FINISHED, tally)
+    rows = [{"ended as": str(name), "studies": number} for name, number in tally.lines()]
+    create_table_artifact(table=rows, key="tally", description=f"Run {night.run_id}")
+    return tally
+
+
+def _windows(keys: Sequence[ScreeningKey]) -> Iterator[Sequence[ScreeningKey]]:
+    for start in range(0, len(keys), WINDOW_STUDIES):
+        yield keys[start : start + WINDOW_STUDIES]
+
+
+def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey]) -> Iterator[Work]:
+    """Studies in full, made only when a worker is about to be free."""
+    for key in keys:
+        study = found.study(key.study_uid)
+        yield Work(study, key, night.patient_key(study))

@@ -1,0 +1,89 @@
+"""What the command line prints: tables and words, nothing that computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from flows.tally import Tally
+from tasks.outcomes import ConfigurationError, Outcome, Reason
+
+if TYPE_CHECKING:
+    from flows.doctor import Check
+    from tasks.publish.lake import Lake
+
+_STYLES = {Outcome.SCORED: "green", Outcome.EXCLUDED: "yellow", Outcome.FAILED: "red"}
+
+
+def tally_table(tally: Tally) -> Table:
+    """Found = scored + excluded + failed, with a line for every reason."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Tally", title_justify="left")
+    table.add_column("studies", justify="right")
+    table.add_column("")
+    table.add_column("meaning")
+    table.add_row(str(tally.found), "found", "= scored + excluded + failed")
+    for outcome in Outcome:
+        table.add_row(str(tally.outcomes.get(outcome, 0)), f"[{_STYLES[outcome]}]{outcome}[/]", "")
+        for reason in Reason:
+            if reason.outcome is outcome and (number := tally.reasons.get(reason)):
+                table.add_row(str(number), f"  {reason}", reason.sentence)
+    for number, words in (
+        (tally.unchanged, "done in an earlier run, not touched"),
+        (tally.resumed, "taken over from a run that was interrupted"),
+        (tally.arriving, "still arriving, left for the next run"),
+    ):
+        if number:
+            table.add_row(str(number), "", f"[dim]{words}[/]")
+    if tally.unreadable_files:
+        table.add_row(str(tally.unreadable_files), "", "[dim]damaged files in the archive[/]")
+    return table
+
+
+def how_to_look(lake: Path) -> str:
+    """Where everything is and how to open it."""
+    return (
+        f"Lake: {lake}   pictures: {lake / 'explain'}   database: {lake / 'screening.duckdb'}\n"
+        f"  osteoscreen worklist --lake {lake}              whom to look at first\n"
+        f"  osteoscreen explain STUDY_UID --lake {lake}     one study in words, and where its picture is\n"
+        f"  osteoscreen sql --lake {lake} -c 'FROM refusals'  ask anything"
+    )
+
+
+def print_json(console: Console, document: Mapping[str, object]) -> None:
+    """One JSON document on standard output, never wrapped or coloured."""
+    console.file.write(json.dumps(document, indent=2) + "\n")
+
+
+def print_study(console: Console, lake: Lake, study_uid: str) -> None:
+    """Everything that the lake knows of a study, newest first.
+
+    Raises:
+        ConfigurationError: when it knows nothing of it.
+    """
+    from tasks.explain.words import explain_words
+
+    history = lake.history(study_uid)
+    if not history:
+        raise ConfigurationError("The lake has no such study: `osteoscreen worklist` lists those it has.")
+    for row, vertebrae in history:
+        console.print(explain_words(row, vertebrae), markup=False, highlight=False, soft_wrap=True)
+        if row.explain_path:
+            console.print(f"Picture: {lake.root / row.explain_path}\n", markup=False, soft_wrap=True)
+
+
+def print_checks(console: Console, checks: Sequence[Check]) -> bool:
+    """What `doctor` found; True when everything that is needed works."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        mark = "[green]ok[/]" if check.works else "[red]no[/]" if check.is_needed else "[yellow]–[/]"
+        table.add_row(mark, check.what, check.found, "" if check.works else check.remedy)
+    console.print(table)
+    return all(check.works for check in checks if check.is_needed)

@@ -1,0 +1,257 @@
+"""One study on a worker, from headers to its row: the steps of the night in their order, as a table.
+
+`screen_study` is what Dask runs. It raises for nothing that a study can do to it: whatever happens, the study
+leaves one result with an outcome and a reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from flows.rows import result_of
+from tasks.dicom.instance import Study
+from tasks.explain.panels import VertebraView
+from tasks.explain.picture import draw_explanation
+from tasks.explain.strip import sagittal_strip
+from tasks.infer.client import TritonClient
+from tasks.infer.crop import model_crop
+from tasks.infer.manifest import Manifest
+from tasks.infer.prediction import Prediction
+from tasks.lifecycle import Observer, State, StudyLife
+from tasks.locate.anatomy import Anatomy, Body
+from tasks.locate.locate import locate
+from tasks.measure.kvp import hu_at_120kvp
+from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
+from tasks.measure.trabecular import Trabecular, measure_trabecular
+from tasks.outcomes import Excluded, Failed, Outcome, Reason, StudyEnded, Warn
+from tasks.publish.lake import Lake
+from tasks.publish.result import ScreeningKey, StudyResult
+from tasks.score.study import Measured, StudyScore, score_study
+from tasks.select.eligibility import KnownPatients
+from tasks.select.series import Judgement, Selected, eligible_series, judge_study
+from tasks.settings import Settings
+from tasks.volume.geometry import HuImage
+from tasks.volume.volume import Volume
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One study to be screened, as it is sent to a worker."""
+
+    study: Study
+    key: ScreeningKey
+    patient_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every study of a night is worked on with; sent to each worker."""
+
+    run_id: str
+    settings: Settings
+    manifest: Manifest
+    client: TritonClient
+    lake: Lake
+    known_osteoporosis: KnownPatients = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vertebra:
+    """One vertebral body with what was measured in it, and the crop that the model is asked about."""
+
+    body: Body
+    trabecular: Trabecular
+    hu_120kvp: float | None
+    crop: HuImage
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is known of a study so far; each step returns a fuller one."""
+
+    judgements: tuple[Judgement, ...] = ()
+    selected: Selected | None = None
+    others: tuple[Selected, ...] = ()
+    volume: Volume | None = None
+    anatomy: Anatomy | None = None
+    vertebrae: tuple[Vertebra, ...] = ()
+    muscle: Muscle | None = None
+    smi_cm2_m2: float | None = None
+    prediction: Prediction | None = None
+    seconds_infer: float | None = None
+    score: StudyScore | None = None
+    picture: str | None = None
+    warnings: tuple[Warn, ...] = ()
+
+
+class _Ended(Exception):  # noqa: N818 - carries what was found so far out of a step that ends the study
+    def __init__(self, end: StudyEnded, findings: Findings) -> None:
+        super().__init__(str(end))
+        self.end = end
+        self.findings = findings
+
+
+def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ()) -> StudyResult:
+    """Screen one study.
+
+    Args:
+        bench: settings, model and lake of the night.
+        work: the study and the key of this piece of work.
+        observers: hear of every move of the study (see `tasks.lifecycle`).
+
+    Returns:
+        Its rows, scored or refused or failed; never an exception for what a study holds.
+    """
+    started_s = time.monotonic()
+    life = StudyLife(work.study.study_uid, observers)
+    findings = Findings()
+    end: StudyEnded | None = None
+    try:
+        for step, reached in STEPS:
+            findings = step(bench, work, findings)
+            life.advance(reached)
+    except _Ended as ended:
+        end, findings = ended.end, ended.findings
+    except StudyEnded as ended:
+        end = ended
+    except Exception as error:  # noqa: BLE001 - a bug met in one study must not take the night along
+        end = Failed(Reason.INTERNAL_ERROR, _where(error))
+        log.error("a study ended in a bug: %s", end.detail)
+    if end is not None:
+        life.advance(State.FAILED if end.reason.outcome is Outcome.FAILED else State.EXCLUDED)
+        return result_of(bench, work, findings, end, time.monotonic() - started_s)
+    return _with_picture(bench, work, findings, started_s)
+
+
+def lost_study(bench: Bench, work: Work, detail: str) -> StudyResult:
+    """The result of a study whose workers died each time."""
+    return result_of(bench, work, Findings(), Failed(Reason.WORKER_LOST, detail), 0.0)
+
+
+def _select(bench: Bench, work: Work, findings: Findings) -> Findings:
+    try:
+        best, *others = eligible_series(work.study, bench.settings, bench.known_osteoporosis)
+    except StudyEnded as end:
+        judged = replace(findings, judgements=judge_study(work.study, bench.settings))
+        raise _Ended(end, judged) from None
+    return replace(findings, judgements=best.judgements, others=tuple(others), **_opened(bench, best))
+
+
+def _opened(bench: Bench, selected: Selected) -> dict[str, object]:
+    volume = Volume(selected.stack, selection=bench.settings.selection)
+    return {"selected": selected, "volume": volume, "warnings": selected.warnings}
+
+
+def _locate(bench: Bench, work: Work, findings: Findings) -> Findings:
+    """Find the spine; a series that turns out to be enhanced gives way to the next one that may be measured."""
+    assert findings.volume is not None  # noqa: S101 - the step before left it
+    try:
+        anatomy = locate(findings.volume, bench.settings)
+    except Excluded as end:
+        if end.reason is Reason.CONTRAST_ENHANCED and findings.others:
+            following, *others = findings.others
+            return _locate(bench, work, replace(findings, others=tuple(others), **_opened(bench, following)))
+        raise _Ended(end, findings) from None
+    return replace(findings, anatomy=anatomy, warnings=findings.warnings + anatomy.warnings)
+
+
+def _measure(_bench: Bench, _work: Work, findings: Findings) -> Findings:
+    volume, anatomy, selected = findings.volume, findings.anatomy, findings.selected
+    assert volume and anatomy and selected  # noqa: S101 - the steps before left them
+    header = selected.stack.planes[0].instance
+    vertebrae = []
+    doubts: list[Warn] = []
+    for body in anatomy.bodies:
+        trabecular = measure_trabecular(volume, body)
+        at_120kvp, doubt = hu_at_120kvp(trabecular.hu, header.kvp)
+        vertebrae.append(Vertebra(body, trabecular, at_120kvp, model_crop(volume, body)))
+        doubts += [doubt] if doubt else []
+    muscle = measure_muscle(volume, anatomy)
+    smi = smi_cm2_m2(muscle, header.patient_height_m)
+    if muscle is None:
+        doubts.append(Warn.MUSCLE_NOT_MEASURED)
+    elif smi is None:
+        doubts.append(Warn.HEIGHT_UNKNOWN)
+    return replace(
+        findings,
+        vertebrae=tuple(vertebrae),
+        muscle=muscle,
+        smi_cm2_m2=smi,
+        warnings=(*findings.warnings, *doubts),
+    )
+
+
+def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
+    started_s = time.monotonic()
+    prediction = bench.client.infer(np.stack([vertebra.crop for vertebra in findings.vertebrae]))
+    return replace(findings, prediction=prediction, seconds_infer=time.monotonic() - started_s)
+
+
+def _score(bench: Bench, _work: Work, findings: Findings) -> Findings:
+    assert findings.prediction is not None  # noqa: S101 - the step before left it
+    measured = [
+        Measured(
+            level=vertebra.body.level,
+            level_confidence=vertebra.body.level_confidence,
+            trabecular_hu=vertebra.trabecular.hu,
+            trabecular_hu_120kvp=vertebra.hu_120kvp,
+            logit=float(logit),
+        )
+        for vertebra, logit in zip(findings.vertebrae, findings.prediction.logits, strict=True)
+    ]
+    manifest = bench.manifest
+    score = score_study(
+        measured, manifest.calibration, bench.settings.scoring, manifest.label, findings.warnings
+    )
+    return replace(findings, score=score, warnings=score.warnings)
+
+
+Step = Callable[[Bench, Work, Findings], Findings]
+STEPS: tuple[tuple[Step, State], ...] = (
+    (_select, State.SELECTED),
+    (_locate, State.LOCATED),
+    (_measure, State.MEASURED),
+    (_infer, State.INFERRED),
+    (_score, State.SCORED),
+)
+"""The steps of the night, and the state in which each leaves the study."""
+
+
+def _with_picture(bench: Bench, work: Work, findings: Findings, started_s: float) -> StudyResult:
+    """The result of a scored study, its picture drawn from the very rows that are published."""
+    if bench.settings.keep_pictures:
+        findings = replace(findings, picture=bench.lake.picture_path(work.key))
+    result = result_of(bench, work, findings, None, time.monotonic() - started_s)
+    if bench.settings.keep_pictures:
+        bench.lake.write_picture(work.key, _picture(findings, result))
+    return result
+
+
+def _picture(findings: Findings, result: StudyResult) -> bytes:
+    assert findings.prediction and findings.anatomy and findings.volume  # noqa: S101 - scored means all of them
+    views = [
+        VertebraView(row, vertebra.crop, heatmap, vertebra.trabecular)
+        for row, vertebra, heatmap in zip(
+            result.vertebrae, findings.vertebrae, findings.prediction.heatmaps, strict=True
+        )
+    ]
+    strip = sagittal_strip(findings.volume, findings.volume.read, findings.anatomy.column)
+    return draw_explanation(result.screening, views, strip)
+
+
+def _where(error: Exception) -> str:
+    """Kind of error and our line it came from; its text may hold patient data and is left out."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename
+    ]
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
