@@ -20,7 +20,7 @@ from tasks.outcomes import ConfigurationError
 
 KEY_DIGITS = 32
 """128 bits: no two patients of one site will ever share a key."""
-SECRET_FILE = "patient_key"
+FILE_NAME = "patient_key"
 SECRET_BYTES = 32
 # Who may read it: whoever has it can find out who a patient is.
 PRIVATE_FILE = 0o600
@@ -51,7 +51,7 @@ def load_secret(identities: Path, configured: SecretStr | None = None) -> bytes:
     """
     if configured is not None:
         return configured.get_secret_value().encode()
-    path = identities / SECRET_FILE
+    path = identities / FILE_NAME
     try:
         if not path.exists():
             _create(path)
