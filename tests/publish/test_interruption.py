@@ -1,0 +1,149 @@
+"""kill -9 at any moment, a second writer, and readers all the while."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.publish.database import build_database
+from tasks.publish.files import replacing, sweep
+from tasks.publish.lake import Lake
+from tasks.publish.lock import LakeBusyError
+from tests.publish.results import result
+
+ROOT = Path(__file__).parents[2]
+STUDIES = 40
+PUBLISH_FOR_EVER = f"""
+import sys
+from datetime import date
+from pathlib import Path
+from tasks.publish.lake import Lake
+from tests.publish.results import result
+
+lake = Lake(Path(sys.argv[1]))
+with lake.locked("the first night"):
+    print("ready", flush=True)
+    while True:
+        lake.publish([result(str(n), day=date(2026, 1 + n % 3, 1)) for n in range({STUDIES})])
+"""
+
+
+def start_writer(lake: Path) -> subprocess.Popen[str]:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", PUBLISH_FOR_EVER, str(lake)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "ready\n"
+    return writer
+
+
+def kill(writer: subprocess.Popen[str]) -> None:
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate()
+
+
+def test_a_killed_writer_leaves_whole_months_and_a_free_lake(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    moments = random.Random(20260110)
+    for _ in range(8):
+        writer = start_writer(lake.root)
+        time.sleep(moments.uniform(0.0, 0.4))
+        kill(writer)
+        for path in lake.root.rglob("*.parquet"):
+            pq.ParquetFile(path).read()
+        stored = pq.read_table(lake.root / "screenings")["study_uid"].to_pylist()
+        assert len(stored) == len(set(stored))
+    lake.publish([result(str(n)) for n in range(STUDIES)])
+    assert len(lake.finished()) == STUDIES
+    assert not list(lake.root.rglob(".*.tmp*")), "what dead writers left is swept away"
+
+
+def test_a_second_night_is_told_who_holds_the_lake(tmp_path: Path) -> None:
+    writer = start_writer(tmp_path / "lake")
+    try:
+        with pytest.raises(LakeBusyError, match=rf"the first night on .*process {writer.pid}, since 20"):
+            Lake(tmp_path / "lake").publish([result()])
+    finally:
+        kill(writer)
+    Lake(tmp_path / "lake").publish([result()])
+
+
+def test_readers_never_fail_while_months_and_database_are_replaced(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.publish([result(str(n)) for n in range(STUDIES)])
+    build_database(lake)
+    trouble: list[Exception] = []
+    done = threading.Event()
+    reads = {"parquet": 0, "database": 0}
+
+    def read_parquet() -> None:
+        query = f"""
+            SELECT count(*), count(DISTINCT study_uid)
+            FROM read_parquet('{lake.root}/screenings/*/*.parquet', union_by_name = true)
+        """  # noqa: S608 - the test's own folder
+        while not done.is_set():
+            with duckdb.connect() as connection:
+                assert connection.execute(query).fetchone() == (STUDIES, STUDIES)
+            reads["parquet"] += 1
+
+    def read_database() -> None:
+        while not done.is_set():
+            with duckdb.connect(str(lake.database), read_only=True) as connection:
+                assert connection.execute("SELECT count(*) FROM worklist").fetchone() == (STUDIES,)
+            reads["database"] += 1
+
+    def guarded(read: object) -> None:
+        try:
+            read()  # type: ignore[operator]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test reports it
+            trouble.append(error)
+
+    readers = [threading.Thread(target=guarded, args=(read,)) for read in (read_parquet, read_database)]
+    for reader in readers:
+        reader.start()
+    for hour in range(12):
+        lake.publish([result(str(n), hour=hour) for n in range(STUDIES)])
+        build_database(lake)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not trouble
+    assert min(reads.values()) > 3
+
+
+def test_an_unfinished_file_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as draft:
+        draft.write_text("ne")
+        assert list(tmp_path.glob("*.parquet")) == [path], "no reader's glob finds the draft"
+        raise RuntimeError
+    assert [item.name for item in tmp_path.iterdir()] == ["x.parquet"]
+    assert path.read_text() == "old"
+
+
+def test_sweeping_leaves_the_drafts_of_the_living(tmp_path: Path) -> None:
+    with replacing(tmp_path / "x") as draft:
+        draft.write_text("growing")
+        host, pid = draft.name.split(".")[2:4]
+        dead = tmp_path / draft.name.replace(f".{pid}.", ".999999999.")
+        elsewhere = tmp_path / draft.name.replace(f".{host}.", ".another-host.")
+        old = tmp_path / draft.name.replace(f".{host}.", ".old-host.")
+        for path in (dead, elsewhere, old):
+            path.write_text("")
+        os.utime(old, (0, 0))
+        assert sweep(tmp_path) == 2
+        assert not dead.exists()
+        assert not old.exists()
+        assert elsewhere.exists()
+    assert (tmp_path / "x").read_text() == "growing"
