@@ -19,7 +19,7 @@ from tests.infer.models import fast_repository
 
 @pytest.fixture(scope="session", autouse=True)
 def names_of_our_own() -> Iterator[str]:
-    """A prefix in /dev/shm for this test process, so that nights on the same machine do not meet the tests."""
+    """A prefix of this test process in /dev/shm: nights on the same machine do not meet the tests."""
     with pytest.MonkeyPatch.context() as patch:
         prefix = f"osteoscreen-test{os.getpid()}-"
         patch.setattr(shared, "PREFIX", prefix)
