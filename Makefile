@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRITON_VENV := .venv-triton
 
-.PHONY: help setup demo test test-slow test-all lint format docs lock debian clean
+.PHONY: help setup demo test test-slow test-all lint format docs lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -44,15 +44,12 @@ format: setup    ## mend format and what ruff can mend
 	$(BIN)/ruff check --fix .
 
 docs: setup      ## pages that are generated from the code
-	$(BIN)/python -m infra.generate_docs
+	$(BIN)/python infra/generate_docs.py
 
 lock:            ## new versions of everything, as far as pyproject.toml allows
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet -e '.[test,lint]'
 	build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
-
-debian:          ## Debian packages that slow tests use; says which and why
-	sh infra/debian-packages.sh
 
 clean:           ## what can be made again
 	rm -rf demo build .pytest_cache .mypy_cache .ruff_cache

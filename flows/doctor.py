@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.night import active_manifest
-from tasks.dicom.syntaxes import SYNTAXES
+from tasks.dicom.syntaxes import SYNTAXES, Syntax
 from tasks.infer.environment import find_environment
-from tasks.outcomes import ConfigurationError
+from tasks.outcomes import ConfigurationError, Failed
 from tasks.settings import Settings
 
 # A worker holds a study of a few hundred slices and its libraries in about this much.
@@ -45,14 +45,15 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _disk(settings)
     yield _model(settings)
     yield _triton(settings)
-    for syntax in SYNTAXES.values():
-        yield Check(
-            f"pixels: {syntax.name}",
-            syntax.is_available,
-            syntax.decoder or "no decoder",
-            syntax.remedy,
-            is_needed=False,
-        )
+    yield from (_syntax(syntax) for syntax in SYNTAXES.values())
+
+
+def _syntax(syntax: Syntax) -> Check:
+    what = f"pixels: {syntax.name}"
+    try:
+        return Check(what, True, syntax.codec.name, is_needed=False)
+    except Failed as refusal:
+        return Check(what, False, "refused", refusal.detail, is_needed=False)
 
 
 def _memory(settings: Settings) -> Check:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from flows.tally import Tally, count
 from flows.rows import first_header
 from flows.study import Bench
-from tasks.archive.patient import patient_key, patient_secret
+from tasks.archive.patient import load_secret, patient_key
 from tasks.archive.scan import Scan
 from tasks.dicom.instance import Identity, Study
 from tasks.infer.client import TritonClient
@@ -57,7 +57,7 @@ class Night:
         self.journal = Journal(lake)
         self.pipeline_version = pipeline_version(settings)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._secret = patient_secret(settings)
+        self._secret = load_secret(lake.identities, settings.patient_key_secret)
         listed = settings.eligibility.known_osteoporosis
         self.known_osteoporosis = read_known_patients(listed) if listed else frozenset()
         self._run = RunRow(
