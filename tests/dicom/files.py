@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, RLELossless
 
 ROWS, COLUMNS = 16, 12
 
@@ -88,6 +88,8 @@ def _item(**values: object) -> Dataset:
 def file_bytes(ds: Dataset, syntax: UID = ExplicitVRLittleEndian, *, preamble: bool = True) -> bytes:
     """The data set as a file, or without preamble and meta information as a bare data set."""
     buffer = BytesIO()
+    if not syntax.is_little_endian:  # pydicom writes the bytes of OW values as they are
+        ds.PixelData = np.frombuffer(ds.PixelData, "<i2").astype(">i2").tobytes()
     if preamble:
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = syntax
@@ -95,3 +97,11 @@ def file_bytes(ds: Dataset, syntax: UID = ExplicitVRLittleEndian, *, preamble: b
     else:
         ds.save_as(buffer, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
     return buffer.getvalue()
+
+
+def in_rle(ds: Dataset) -> Dataset:
+    """The data set, its pixels compressed in place with RLE Lossless."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.compress(RLELossless, generate_instance_uid=False)
+    return ds

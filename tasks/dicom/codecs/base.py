@@ -15,6 +15,8 @@ from tasks.outcomes import Failed, Reason
 Stored = npt.NDArray[np.int16] | npt.NDArray[np.uint16]
 Raw = npt.NDArray[np.integer]
 
+# What imagecodecs raises on streams that it cannot decode: its own errors are RuntimeErrors.
+DECODER_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
 # More rows or columns than this are not believed: CT is 512 or 1024, and 4096 is the largest detector.
 MAX_SIDE = 4096
 

@@ -1,12 +1,13 @@
-"""JPEG 2000 by OpenJPEG, and High-Throughput JPEG 2000 by OpenJPH; both can give a smaller picture."""
+"""JPEG 2000 by OpenJPEG, and High-Throughput JPEG 2000 by OpenJPH; both can be had at reduced size."""
 
 from __future__ import annotations
 
 from io import BytesIO
 
 import numpy as np
+import numpy.typing as npt
 
-from tasks.dicom.codecs.base import Codec, PixelFormat, Raw, truncated, undecodable
+from tasks.dicom.codecs.base import DECODER_ERRORS, Codec, PixelFormat, Raw, truncated, undecodable
 from tasks.dicom.codecs.markers import (
     CodestreamHeader,
     check_size,
@@ -32,12 +33,15 @@ def _decode(stream: bytes, form: PixelFormat, reduce: int) -> Raw:
         return _decode_reduced(stream, header, reduce)
     try:
         return np.asarray(imagecodecs.jpeg2k_decode(stream))
-    except (imagecodecs.Jpeg2kError, ValueError) as error:
+    except DECODER_ERRORS as error:
         raise truncated(f"JPEG 2000: {error}") from None
 
 
 def _decode_reduced(stream: bytes, header: CodestreamHeader, reduce: int) -> Raw:
-    """Through Pillow, which can leave resolutions out; it gives 16 bits, offset when they are signed."""
+    """Through Pillow, which can leave resolutions out; it gives 16 bits, offset when they are signed.
+
+    OpenJPH could do it faster, but lets values wrap that overshoot the range at reduced size.
+    """
     from PIL import Image, Jpeg2KImagePlugin
 
     try:
@@ -57,11 +61,31 @@ def _decode_reduced(stream: bytes, header: CodestreamHeader, reduce: int) -> Raw
 def _decode_high_throughput(stream: bytes, form: PixelFormat, reduce: int) -> Raw:
     import imagecodecs
 
-    _checked(stream, form)
+    header = _checked(stream, form)
+    if reduce:
+        return _decode_reduced(stream, header, reduce)
+    # imagecodecs loses errors inside the last stage and hands back the rows that were there: the last row is
+    # given a pattern that no picture has, and must be gone
+    out = np.empty((form.rows, form.columns), _dtype_of(header))
+    out[-1] = pattern = _pattern(form.columns).astype(out.dtype)
     try:
-        return np.asarray(imagecodecs.htj2k_decode(stream, skipres=reduce or None))
-    except (imagecodecs.Htj2kError, ValueError) as error:
+        picture = np.asarray(imagecodecs.htj2k_decode(stream, out=out))
+    except DECODER_ERRORS as error:
         raise truncated(f"HTJ2K: {error}") from None
+    if np.array_equal(picture[-1], pattern):
+        raise truncated("HTJ2K: the stream ends or is damaged before the last row")
+    return picture
+
+
+def _dtype_of(header: CodestreamHeader) -> np.dtype[np.integer]:
+    """The type in which imagecodecs returns samples of this precision."""
+    kind = "i" if header.signed else "u"
+    return np.dtype(f"{kind}{1 if header.precision <= 8 else 2}")
+
+
+def _pattern(columns: int) -> npt.NDArray[np.int64]:
+    """A row of pseudorandom bits, the same for each width."""
+    return np.random.default_rng(columns).integers(0, 1 << 16, columns)
 
 
 JPEG_2000 = Codec("JPEG 2000", "imagecodecs", "imagecodecs", _decode, can_reduce=True)

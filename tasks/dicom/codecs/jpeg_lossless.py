@@ -7,16 +7,19 @@ that the picture takes to encode are counted: they must be the bits that the str
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.dicom.codecs.base import Codec, PixelFormat, Raw, truncated, undecodable
+from tasks.dicom.codecs.base import DECODER_ERRORS, Codec, PixelFormat, Raw, truncated, undecodable
 from tasks.dicom.codecs.markers import (
+    END_OF_IMAGE,
     HUFFMAN_TABLES,
     RESTART_INTERVAL,
     SOF_LOSSLESS,
+    START_OF_IMAGE,
     START_OF_SCAN,
     JpegHeader,
     check_size,
@@ -26,6 +29,8 @@ from tasks.dicom.codecs.markers import (
 
 # The last byte of a scan is filled up with ones, and some encoders add one more.
 SPARE_BYTES = 2
+# Stands for the code of a category that has none: so long that no picture with it passes the count.
+NO_CODE = 200
 
 
 def _decode(stream: bytes, form: PixelFormat, _reduce: int) -> Raw:
@@ -36,29 +41,42 @@ def _decode(stream: bytes, form: PixelFormat, _reduce: int) -> Raw:
         raise undecodable(f"JPEG process SOF{header.process - 0xC0} is not the lossless one")
     check_size(header, form)
     end = end_of(stream)
-    scan = header.segment(START_OF_SCAN)
-    if len(scan) != 6 or scan[3] not in range(1, 8) or scan[5] & 0x0F:
+    selector = header.segment(START_OF_SCAN)
+    if len(selector) != 6 or selector[0] != 1 or selector[3] not in _PREDICTORS or selector[5] & 0x0F:
         raise undecodable("a lossless JPEG scan with a point transform or without a predictor")
     if any(header.segment(RESTART_INTERVAL)):
         raise undecodable("lossless JPEG with restart intervals")
+    lengths = _code_lengths(header, selector[2] >> 4)
+    scan = stream[header.scan_offset : end]
     try:
-        picture = np.asarray(imagecodecs.ljpeg_decode(stream))
-    except (imagecodecs.LjpegError, ValueError) as error:
+        picture = np.asarray(imagecodecs.ljpeg_decode(_rewritten(header, lengths, scan)))
+    except DECODER_ERRORS as error:
         raise truncated(f"JPEG Lossless: {error}") from None
-    _check_bits(stream[header.scan_offset : end], header, picture)
+    _check_bits(scan, _differences(picture, selector[3], header.precision), lengths)
     return picture
 
 
-def _check_bits(scan: bytes, header: JpegHeader, picture: npt.NDArray[np.integer]) -> None:
-    """Compare the bits that encode `picture` with the bits of the scan.
+def _rewritten(header: JpegHeader, lengths: Mapping[int, int], scan: bytes) -> bytes:
+    """The stream with a header of our own: the decoder crashes on damaged tables and must not see them."""
+    counts = bytes(list(lengths.values()).count(length) for length in range(1, 17))
+    frame = struct.pack(">BHHB3B", header.precision, header.rows, header.columns, 1, 1, 0x11, 0)
+    selector = bytes([1, 1, 0, header.segment(START_OF_SCAN)[3], 0, 0])
+    segments = (
+        (SOF_LOSSLESS, frame),
+        (HUFFMAN_TABLES, b"\0" + counts + bytes(lengths)),
+        (START_OF_SCAN, selector),
+    )
+    written = b"".join(struct.pack(">BBH", 0xFF, kind, len(body) + 2) + body for kind, body in segments)
+    return START_OF_IMAGE + written + scan + END_OF_IMAGE
+
+
+def _check_bits(scan: bytes, differences: npt.NDArray[np.uint16], lengths: Mapping[int, int]) -> None:
+    """Compare the bits that encode a picture with the bits of the scan.
 
     Raises:
         Failed: `truncated_pixels` when the scan is not what encodes this picture.
     """
-    selector = header.segment(START_OF_SCAN)
-    predictor, table = selector[3], selector[2] >> 4
-    cost = _bits_by_difference(_code_lengths(header, table))
-    needed = int(cost[_differences(picture, predictor, header.precision)].sum(dtype=np.int64))
+    needed = int(_bits_by_difference(lengths)[differences].sum(dtype=np.int64))
     held = len(scan) - scan.count(b"\xff\x00")
     if not needed <= 8 * held <= needed + 8 * SPARE_BYTES:
         raise truncated(f"JPEG Lossless: the picture takes {needed} bits, the stream holds {8 * held}")
@@ -88,30 +106,36 @@ _PREDICTORS: dict[int, Callable[[Plane, Plane, Plane], Plane]] = {
 }
 
 
-def _bits_by_difference(code_lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def _bits_by_difference(lengths: Mapping[int, int]) -> npt.NDArray[np.uint8]:
     """Bits for every difference modulo 2**16: its category's code, and the category's extra bits."""
     signed = np.arange(1 << 16, dtype=np.int32)
     signed[1 << 15 :] -= 1 << 16
     category: npt.NDArray[np.int64] = np.ceil(np.log2(np.abs(signed) + 1)).astype(np.int64)
-    extra = np.where(category == 16, 0, category)  # category 16 (a difference of 32768) has no extra bits
-    bits: npt.NDArray[np.uint8] = (code_lengths[category] + extra).astype(np.uint8)
-    return bits
+    # category 16 (a difference of 32768) has no extra bits, a category without a code cannot be in a scan
+    code = np.array([lengths.get(k, NO_CODE) + (k if k < 16 else 0) for k in range(17)], np.uint8)
+    return code[category]
 
 
-def _code_lengths(header: JpegHeader, table: int) -> npt.NDArray[np.int64]:
-    """Length of the Huffman code of each category, 0 to 16, from the DC table that the scan names."""
-    lengths = np.zeros(17, np.int64)
+def _code_lengths(header: JpegHeader, table: int) -> dict[int, int]:
+    """Length of the Huffman code of each category, in the order of the codes, from the table the scan names.
+
+    Raises:
+        Failed: `undecodable_pixels` when the table is missing or is no prefix code.
+    """
+    lengths: dict[int, int] = {}
     for marker, content in header.segments:
         position = 0
         while marker == HUFFMAN_TABLES and position + 17 <= len(content):
             counts = content[position + 1 : position + 17]
             symbols = content[position + 17 : position + 17 + sum(counts)]
             if content[position] == table:
-                lengths[:] = 0
                 each = [length for length, count in enumerate(counts, 1) for _ in range(count)]
-                for symbol, length in zip(symbols, each, strict=False):
-                    lengths[min(symbol, 16)] = length
+                lengths = dict(zip(symbols, each, strict=False))
+                if len(lengths) != len(each) or max(lengths, default=0) > 16:
+                    raise undecodable("a damaged Huffman table")
             position += 17 + sum(counts)
+    if not lengths or sum(2.0**-length for length in lengths.values()) > 1:
+        raise undecodable("a missing or damaged Huffman table")
     return lengths
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.dicom.codecs.base import Codec, PixelFormat, Raw, truncated, undecodable
+from tasks.dicom.codecs.base import DECODER_ERRORS, Codec, PixelFormat, Raw, truncated, undecodable
 from tasks.dicom.codecs.markers import SOF_JPEG_LS, check_size, end_of, jpeg_header
 
 
@@ -18,7 +18,7 @@ def _decode(stream: bytes, form: PixelFormat, _reduce: int) -> Raw:
     end_of(stream)
     try:
         return np.asarray(imagecodecs.jpegls_decode(stream))
-    except (imagecodecs.JpeglsError, ValueError) as error:
+    except DECODER_ERRORS as error:
         raise truncated(f"JPEG-LS: {error}") from None
 
 

@@ -112,10 +112,12 @@ def codestream_header(stream: bytes) -> CodestreamHeader:
     offset = stream.find(SOC_SIZ, 0, MAX_JP2_BOXES_BYTES)
     if offset < 0:
         raise undecodable("no JPEG 2000 codestream where one should be")
-    if len(stream) < offset + 43:
+    if len(stream) < offset + 45:
         raise truncated("the JPEG 2000 stream ends inside its header")
     right, bottom, left, top = struct.unpack_from(">4I", stream, offset + 8)
-    components, depth = struct.unpack_from(">HB", stream, offset + 40)
+    components, depth, step_x, step_y = struct.unpack_from(">HBBB", stream, offset + 40)
+    if left or top or step_x != 1 or step_y != 1:
+        raise undecodable("a JPEG 2000 stream with an offset or subsampling")
     return CodestreamHeader(
         bottom - top, right - left, (depth & 0x7F) + 1, bool(depth & 0x80), components, offset
     )
