@@ -94,6 +94,48 @@ class Contrast(_Section):
     )
 
 
+class Levels(_Section):
+    """When a vertebra is given a name."""
+
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="Least posterior probability of a level; below it the level is null."
+    )
+
+
+class Metal(_Section):
+    """When metal or cement spoils a vertebra."""
+
+    metal_hu: float = Field(
+        2500.0, description="Brighter is metal: the densest cortex stays below about 2,000 HU."
+    )
+    cement_hu: float = Field(
+        900.0,
+        description="A solid part of a vertebral body brighter than this is cement or an implant: "
+        "endplates and bony bridges reach it in thin lines only.",
+    )
+    min_cement_mm2: float = Field(80.0, description="Least solid area of that; a disc of 10 mm.")
+    min_bodies: int = Field(2, ge=1, description="Fewest clean vertebrae with which a study goes on.")
+
+
+class TubeVoltage(_Section):
+    """Mean L1 attenuation by tube voltage, for converting HU to 120 kVp equivalents."""
+
+    mean_hu: dict[int, float] = Field(
+        {100: 148.1, 120: 140.9, 140: 131.3},
+        description="kVp: mean L1 HU. Source: opportunistic CT screening cohort, n = 16,747 (docs, facts).",
+    )
+    usable_kvp: tuple[float, float] = Field(
+        (70.0, 150.0), description="Tube voltages of CT scanners; any other in a header is not believed."
+    )
+
+
+class MuscleArea(_Section):
+    """What counts as skeletal muscle."""
+
+    low_hu: float = Field(-29.0, description="Source: usual CT muscle range, -29 to 150 HU (PMC6063941).")
+    high_hu: float = Field(150.0, description="As `low_hu`.")
+
+
 _PICKHARDT_2013 = "Pickhardt 2013, L1, n = 1,867: ≤ 110 HU over 90 % specific, ≤ 160 HU 90 % sensitive"
 _CHEST_CT_2023 = (
     "10.31616/asj.2023.0438, chest CT, n = 470: osteoporosis against osteopenia, osteopenia against normal"
@@ -144,10 +186,10 @@ class Scoring(_Section):
     )
     min_vertebrae: int = Field(3, ge=1, description="With fewer vertebrae a score carries `few_vertebrae`.")
     max_vertebra_deviation_hu: float = Field(
-        50.0,
+        60.0,
         gt=0,
         description="A vertebra further than this from the study's median brings `vertebrae_disagree`. Our "
-        "choice: about twice the largest deviation within the healthy spines measured by hand (25 HU).",
+        "choice: half as much again as the largest deviation measured by hand in healthy spines (40 HU).",
     )
 
     tier_source: Literal["attenuation", "model", "either"] = Field(
@@ -247,6 +289,10 @@ class Settings(BaseSettings):
     eligibility: Eligibility = Eligibility()
     selection: Selection = Selection()
     contrast: Contrast = Contrast()
+    levels: Levels = Levels()
+    metal: Metal = Metal()
+    tube_voltage: TubeVoltage = TubeVoltage()
+    muscle: MuscleArea = MuscleArea()
     scoring: Scoring = Scoring()
     inference: Inference = Inference()
     cluster: Cluster = Cluster()

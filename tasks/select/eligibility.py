@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import csv
+from collections.abc import Collection
 from pathlib import Path
 
 from tasks.dicom.instance import Identity
 from tasks.outcomes import ConfigurationError
 
-KnownPatients = Callable[[Identity], bool] | Collection[str]
+KnownPatient = tuple[str, str]
+"""PatientID and its issuer; an empty issuer stands for any."""
+KnownPatients = Collection[KnownPatient]
+
+_COLUMNS = ("patient_id", "issuer")
 
 
-def read_known_patients(path: Path) -> frozenset[str]:
-    """PatientIDs of a text file, one a line; empty lines and lines that begin with # are left out.
+def read_known_patients(path: Path) -> frozenset[KnownPatient]:
+    """Patients of a CSV file with the column `patient_id` and, where numbers repeat, `issuer`.
 
     Raises:
-        ConfigurationError: when the file cannot be read.
+        ConfigurationError: when the file cannot be read, or has no such column.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, skipinitialspace=True)
+            if _COLUMNS[0] not in (rows.fieldnames or ()):
+                raise ValueError
+            named = [tuple((row.get(column) or "").strip() for column in _COLUMNS) for row in rows]
+    except (OSError, ValueError, csv.Error):
         raise ConfigurationError(
-            "The file of eligibility.known_osteoporosis cannot be read: it must be a text file in UTF-8 "
-            "with one PatientID a line."
+            "The file of eligibility.known_osteoporosis cannot be read: it must be CSV in UTF-8 with a line of "
+            "headings, patient_id and (optionally) issuer."
         ) from None
-    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset((patient_id, issuer) for patient_id, issuer in named if patient_id)
 
 
 def is_known(identity: Identity, known: KnownPatients) -> bool:
-    """Whether a patient is on the list: a question answered by the hospital's system, or PatientIDs."""
-    if callable(known):
-        return known(identity)
-    return bool(identity.patient_id) and identity.patient_id in known
+    """Whether a patient is on the list, under this issuer or under any."""
+    patient_id, issuer = identity.patient_id.strip(), identity.issuer.strip()
+    return bool(patient_id) and ((patient_id, issuer) in known or (patient_id, "") in known)

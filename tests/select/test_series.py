@@ -125,7 +125,7 @@ def _rotated(n: int) -> Instance:
 @pytest.mark.parametrize(("reason", "make"), REFUSALS, ids=[str(reason) for reason, _ in REFUSALS])
 def test_a_study_is_refused_with_its_reason(reason: Reason, make: Callable[[], list[Instance]]) -> None:
     with pytest.raises(StudyEnded) as ended:
-        select_series(study(make()), SETTINGS, known_osteoporosis={"KNOWN"})
+        select_series(study(make()), SETTINGS, known_osteoporosis={("KNOWN", "")})
     assert ended.value.reason is reason
     assert ended.value.detail
 
