@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -37,6 +37,7 @@ _LEVEL = pa.struct(
         ("z_mm", pa.float64()),
         ("trabecular_hu_120kvp", pa.float64()),
         ("trabecular_hu", pa.float64()),
+        ("fractured", pa.bool_()),
     ]
 )
 TRUTH_SCHEMA = pa.schema(
@@ -78,6 +79,7 @@ def write_archive(
     *,
     patients: int = 40,
     seed: int = 0,
+    cases: Sequence[Case] | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> Path:
@@ -88,6 +90,7 @@ def write_archive(
     workers.
 
     Args:
+        cases: who is in it, in place of the usual mix; `patients` is then not asked.
         out: made when it is not there; files of an earlier archive in it are overwritten, not cleared away.
         workers: processes; one for each core when not given, none besides this one when 1.
 
@@ -95,17 +98,18 @@ def write_archive(
         Path of truth.parquet.
 
     Raises:
-        ValueError: when `patients` is less than one.
+        ValueError: when there would be no patient in it.
     """
-    if patients < 1:
-        raise ValueError(f"an archive has at least one patient, not {patients}")
+    chosen = list(mix(patients)) if cases is None else list(cases)
+    if not chosen:
+        raise ValueError("an archive has at least one patient")
     out.mkdir(parents=True, exist_ok=True)
-    works = [_Work(out, number, seed, case) for number, case in enumerate(mix(patients), start=1)]
+    works = [_Work(out, number, seed, case) for number, case in enumerate(chosen, start=1)]
     rows: list[StudyTruth] = []
     for done, truths in enumerate(_run(works, workers or os.cpu_count() or 1), start=1):
         rows.extend(truths)
         if progress is not None:
-            progress(done, patients)
+            progress(done, len(works))
     _write_known(out / KNOWN_FILE, rows)
     _write_others(out)
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=TRUTH_SCHEMA)

@@ -34,7 +34,7 @@ class Plan:
     twist: str = ""
     density_hu: float = 140.0
     age_years: int = 68
-    top: str = "T3"
+    top: str = "T4"
     bottom: str = "L2"
     spacing_mm: float = 3.0
     side: int = 320
@@ -77,14 +77,14 @@ CASES: tuple[Case, ...] = (
         )
     ),
     Case((Plan(Reason.CONTRAST_ENHANCED, "enhanced_silently", 130, 66, "T5", "L1", vendor="SIEMENS"),)),
-    Case((Plan(Reason.MISSING_SLICES, "missing_slices", 120, 72, "T6", "L1", side=256, syntax="rle"),)),
+    Case((Plan(Reason.MISSING_SLICES, "missing_slices", 120, 72, "T6", "L1", side=256),)),
     Case(
         (
             Plan(density_hu=118, age_years=71, vendor="Philips", syntax="jpeg_2000", position="FFS"),
             _refused(Reason.NOT_CHEST),
         )
     ),
-    Case((Plan(density_hu=150, age_years=63, twist="lung_twin", syntax="htj2k", side=384, spacing_mm=2.5),)),
+    Case((Plan(density_hu=150, age_years=63, twist="lung_twin", syntax="htj2k", top="T5"),)),
     Case((Plan(Reason.METAL, "metal", 110, 75, "T6", "L2", side=256),)),
     Case((Plan(density_hu=88, age_years=77, twist="localizer_inside", vendor="TOSHIBA", syntax="implicit"),)),
     Case((replace(_SHORT, reason=Reason.TOO_YOUNG, age_years=34, density_hu=230),)),
@@ -118,12 +118,12 @@ CASES: tuple[Case, ...] = (
     ),
     Case((_refused(Reason.GANTRY_TILT),)),
     Case((Plan(density_hu=145, age_years=65, vendor="GE MEDICAL SYSTEMS", syntax="htj2k"),)),
-    Case((Plan(Reason.IMPLAUSIBLE_ANATOMY, "stretched", 120, 70, "T4", "L2", side=256),)),
+    Case((Plan(Reason.IMPLAUSIBLE_ANATOMY, "stretched", 120, 70, "T4", "L2", 2.5, 256),)),
     Case((Plan(density_hu=110, age_years=78, kernel="sharp", vendor="SIEMENS", syntax="explicit"),)),
     Case((_refused(Reason.CONTRAST_ENHANCED, "enhanced_by_header"),)),
     Case((Plan(density_hu=190, age_years=58, syntax="implicit"), _refused(Reason.NOT_AXIAL))),
     Case((Plan(Reason.UNREADABLE_FILE, "unreadable_file", 120, 69, "T6", "L1", 5.0, 192),)),
-    Case((Plan(density_hu=50, age_years=84, vendor="Philips", kernel="soft", syntax="rle"),)),
+    Case((Plan(density_hu=50, age_years=84, vendor="Philips", kernel="soft", syntax="jpeg_lossless"),)),
     Case((_refused(Reason.UNEVEN_SPACING),)),
     Case((Plan(density_hu=160, age_years=61, syntax="jpeg_ls", kvp=80), _refused(Reason.TOO_FEW_SLICES))),
     Case((_refused(Reason.ANISOTROPIC_PIXELS),)),
@@ -134,7 +134,7 @@ CASES: tuple[Case, ...] = (
     Case((Plan(density_hu=225, age_years=55, vendor="TOSHIBA", position="FFS", syntax="jpeg_2000"),)),
     Case((Plan(density_hu=105, age_years=72, syntax="htj2k", top="T7"),)),
     Case((Plan(density_hu=140, age_years=68, vendor="Philips", syntax="deflated"),)),
-    Case((Plan(density_hu=82, age_years=76, vendor="SIEMENS", syntax="jpeg_ls", side=512),)),
+    Case((Plan(density_hu=82, age_years=76, vendor="SIEMENS", syntax="jpeg_ls", side=512, top="T5"),)),
     Case((Plan(density_hu=178, age_years=59, syntax="explicit"),)),
 )
 

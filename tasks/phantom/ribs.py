@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.phantom.canvas import Canvas, Field, Window, capsule_mm, inside
-from tasks.phantom.patient import LEVELS
+from tasks.phantom.spine import LEVELS
 from tasks.phantom.trunk import Section, Trunk
 
 # How fast a rib falls on its way round the cage, in millimetres per radian, and the angle from the middle of

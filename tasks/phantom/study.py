@@ -34,6 +34,7 @@ class LevelTruth:
     z_mm: float
     trabecular_hu_120kvp: float
     trabecular_hu: float
+    fractured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,5 @@ def level_truth(scan: Scan, shift_mm: float) -> Iterator[LevelTruth]:
             z_mm=round(vertebra.z_mm + shift_mm, 2),
             trabecular_hu_120kvp=round(vertebra.trabecular_hu, 1),
             trabecular_hu=round(vertebra.trabecular_hu * factor, 1),
+            fractured=vertebra.fractured,
         )

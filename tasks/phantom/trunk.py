@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.phantom.canvas import Canvas, Field, capsule_mm, ellipse_mm, inside, texture
-from tasks.phantom.patient import LEVELS, Patient
+from tasks.phantom.patient import Patient
+from tasks.phantom.spine import LEVELS
 
 # Half width and half depth of the inner rib cage, half width of the skin, by level, in mm, for an average
 # build with the arms up; drawn after textbook cross-sections.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from pydicom.uid import MRImageStorage
 
 from tasks.phantom.canvas import Canvas, ellipse_mm, inside
+from tasks.phantom.damage import cut_header, cut_pixels, garble_code_stream
 from tasks.phantom.dicom_writer import make_uid, write_report
 from tasks.phantom.job import HuImage, StudyJob
 from tasks.phantom.patient import Patient
@@ -202,34 +202,23 @@ def _cylinder(job: StudyJob, rng: np.random.Generator) -> HuImage:
 
 
 def _undecodable(job: StudyJob) -> None:
-    """Code streams that are none: the marker of the format, and then noise."""
+    """Code streams that are none, in every file."""
     job.write(job.series(), job.slices(), "jpeg_ls")
     for path in job.paths:
-        data = bytearray(path.read_bytes())
-        start = data.rfind(b"\xff\xd8\xff") + 2
-        noise = np.random.default_rng([job.scan.patient.seed, len(data)]).bytes(len(data) - start)
-        data[start : len(data) - 10] = noise[: len(data) - 10 - start]
-        path.write_bytes(bytes(data))
+        garble_code_stream(path, job.scan.patient.seed)
 
 
 def _truncated(job: StudyJob) -> None:
-    """A transfer that broke off: the lower half of the slices end before their pixels do."""
+    """A transfer that broke off: two thirds of the files end before their pixels do."""
     _plain(job)
-    _cut(job.paths[len(job.paths) // 3 :], 0.6)
+    for path in job.paths[len(job.paths) // 3 :]:
+        cut_pixels(path)
 
 
 def _unreadable(job: StudyJob) -> None:
     """One file that ends within its header."""
     _plain(job)
-    path = job.paths[len(job.paths) // 2]
-    data = path.read_bytes()
-    path.write_bytes(data[: data.index(b"\x20\x00\x37\x00") + 9])
-
-
-def _cut(paths: list[Path], share: float) -> None:
-    for path in paths:
-        data = path.read_bytes()
-        path.write_bytes(data[: int(len(data) * share)])
+    cut_header(job.paths[len(job.paths) // 2])
 
 
 def _all_but(job: StudyJob, kept: tuple[int, ...]) -> frozenset[int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from tasks.phantom.canvas import Canvas, Field, capsule_mm, inside, texture
-from tasks.phantom.patient import LEVELS, Patient, Vertebra
+from tasks.phantom.patient import Patient
+from tasks.phantom.spine import LEVELS, Vertebra
 
 _ANGLES = np.linspace(-np.pi, np.pi, 181, dtype=np.float32)
 _CANAL_DEPTH_MM = 8.0
-_METAL_HU = 3000.0
+_METAL_HU = 6000.0
 _BLOOD_IN_VEIN_HU = 45.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tasks.phantom.canvas import Canvas, Field, capsule_mm, ellipse_mm, inside, texture
-from tasks.phantom.patient import LEVELS
+from tasks.phantom.spine import LEVELS
 from tasks.phantom.trunk import Section, Trunk, meat
 
 # How far below the top of its dome the diaphragm meets the cage, and so the lowest lung.
