@@ -7,51 +7,43 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tasks.infer import watchdog
+from tasks.infer import shared, watchdog
 from tasks.infer.shared import FOLDER
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    numbers = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-
-
-def count_starts(log: Path, then: str) -> list[str]:
-    return ["sh", "-c", f"echo start >> {log}; {then}"]
+def watched(folder: Path, command: str, shared_memory: str = "none") -> subprocess.Popen[bytes]:
+    """A watchdog of ours over a shell command, in a process of its own as always."""
+    arguments = [str(os.getpid()), shared_memory, str(folder / "w"), "sh", "-c", command]
+    return subprocess.Popen([sys.executable, "-I", "-S", watchdog.__file__, *arguments])
 
 
 def test_a_server_that_never_became_ready_is_not_started_again(tmp_path: Path) -> None:
-    command = count_starts(tmp_path / "log", "exit 7")
-    assert watchdog.main([str(os.getppid()), "none", str(tmp_path / "w"), *command]) == 7
+    assert watched(tmp_path, f"echo start >> {tmp_path}/log; exit 7").wait(10) == 7
     assert (tmp_path / "log").read_text().splitlines() == ["start"]
 
 
 def test_a_server_that_crashes_after_it_was_ready_is_started_again_a_few_times(tmp_path: Path) -> None:
-    command = count_starts(tmp_path / "log", f"kill -USR1 {os.getpid()}; sleep 0.5; exit 7")
-    assert watchdog.main([str(os.getppid()), "none", str(tmp_path / "w"), *command]) == 7
+    crash = f"echo start >> {tmp_path}/log; kill -USR1 $PPID; sleep 0.5; exit 7"
+    assert watched(tmp_path, crash).wait(20) == 7
     assert len((tmp_path / "log").read_text().splitlines()) == 1 + watchdog.RESTARTS
 
 
-def test_told_to_stop_it_ends_the_server_and_removes_workspace_and_shared_memory(tmp_path: Path) -> None:
-    workspace = tmp_path / "w"
-    workspace.mkdir()
-    left = FOLDER / f"osteoscreen-test-{os.getpid()}-region"
+@pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
+def test_told_to_stop_it_ends_the_server_and_removes_what_it_left(tmp_path: Path, stubborn: str) -> None:
+    (tmp_path / "w").mkdir()
+    left = FOLDER / f"{shared.PREFIX}region"
     left.touch()
-    command = ["sh", "-c", f"(sleep 0.3; kill {os.getpid()}) & exec sleep 60"]
-    began = time.monotonic()
-    assert watchdog.main([str(os.getppid()), left.name, str(workspace), *command]) == -signal.SIGTERM
-    assert time.monotonic() - began < 5
-    assert not workspace.exists() and not left.exists()
+    process = watched(tmp_path, f"{stubborn}echo start >> {tmp_path}/log; sleep 60", left.name)
+    while not (tmp_path / "log").exists():
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(watchdog.GRACE_S + 5) == (-signal.SIGKILL if stubborn else -signal.SIGTERM) % 256
+    assert not (tmp_path / "w").exists() and not left.exists()
 
 
 def test_without_its_owner_it_ends_what_it_watches(tmp_path: Path) -> None:
