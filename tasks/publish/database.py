@@ -58,7 +58,7 @@ def build_database(lake: Lake) -> Path:
         ConfigurationError: when the folder holds no lake.
     """
     with replacing(lake.database) as draft, connect(lake) as connection:
-        connection.execute(f"ATTACH '{_quoted(str(draft))}' AS built (TYPE duckdb)")
+        connection.execute(f"ATTACH {quoted(str(draft))} AS built (TYPE duckdb)")
         for name in (*BASE_TABLES, *analyst_queries()):
             connection.execute(f"CREATE TABLE built.{name} AS FROM {name}")
             _comment(connection, name)
@@ -96,5 +96,6 @@ def _write_words(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.outcomes import ConfigurationError
-from tasks.publish.database import BASE_TABLES, connect
+from tasks.publish.database import BASE_TABLES, connect, quoted
 from tasks.publish.lake import Lake
 
 
@@ -55,7 +55,7 @@ def run_sql(lake: Lake, query: str) -> pa.Table:
 
 def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Let the connection read the analysts' folders of the lake only, and keep it so."""
-    folders = [f"{lake.root / name}/" for name in BASE_TABLES]
-    connection.execute("SET allowed_directories = " + str(folders))
+    folders = ", ".join(quoted(f"{lake.root / name}/") for name in BASE_TABLES)
+    connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -113,7 +113,7 @@ def test_the_tier_comes_from_where_settings_say(
     [
         (spine(250, 250, 250, logit=-9), TRUSTED, set()),
         (spine(250, 250, logit=-9), TRUSTED, {Warn.FEW_VERTEBRAE}),
-        (spine(250, 250, 190, logit=-9), TRUSTED, {Warn.VERTEBRAE_DISAGREE}),
+        (spine(250, 250, 189, logit=-9), TRUSTED, {Warn.VERTEBRAE_DISAGREE}),
         (spine(250, 250, 250, levels="T7 T6 T5", logit=-9), TRUSTED, {Warn.UPPER_LEVELS_ONLY}),
         (spine(250, 250, 250, logit=-9), "phantom-reference", {Warn.PHANTOM_REFERENCE}),
     ],
