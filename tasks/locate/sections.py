@@ -17,6 +17,7 @@ from tasks.locate.patches import FloatImage, Grid, sample
 from tasks.volume.geometry import SliceStack
 
 BoolImage = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 #: Fine enough for a costophrenic recess, coarse enough that a chest slice has 60,000 points.
 STEP_MM = 2.0
@@ -58,8 +59,8 @@ class Section:
         """Area of the lung mask."""
         return float(self.lung.sum()) * STEP_MM**2 / 100.0
 
-    def place(self, x_mm: float, y_mm: float) -> tuple[float, float]:
-        """(row, column) on the grid of a patient position."""
+    def place(self, x_mm: FloatArray, y_mm: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Rows and columns on the grid of patient positions."""
         return (y_mm - self.grid.y_mm) / STEP_MM, (x_mm - self.grid.x_mm) / STEP_MM
 
 
