@@ -1,1 +1,1 @@
-"""What a person schedules or starts. Each flow reads like a table of contents; the work is done in `tasks`."""
+"""What a person schedules or starts; each flow reads like a table of contents. The work is in `tasks`."""

@@ -107,7 +107,9 @@ def screen(
 @app.command()
 def worklist(
     lake: LakeOption = None,
-    date: Annotated[datetime | None, typer.Option(formats=_DAY, help="Only what was screened on this day.")] = None,
+    date: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Only what was screened on this day.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> None:
     """Whom to look at first, and why."""
@@ -124,7 +126,9 @@ def worklist(
 
 
 @app.command()
-def explain(study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID.")], lake: LakeOption = None) -> None:
+def explain(
+    study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID.")], lake: LakeOption = None
+) -> None:
     """Everything known of one study, in words, and where its picture is."""
     from tasks.publish.lake import Lake
 
@@ -139,7 +143,7 @@ def sql(
     lake: LakeOption = None,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> None:
-    """One read-only query over the lake: screenings, vertebrae, series, runs, reviews, and the views of sql/."""
+    """One read-only query over the lake: its tables, and the views of sql/."""
     from tasks.publish.lake import Lake
     from tasks.publish.query import run_sql
     from tasks.publish.show import as_csv, as_json, as_table
@@ -156,7 +160,7 @@ def sql(
 @app.command()
 def triton() -> None:
     """The embedded Triton server, in the foreground, until Ctrl-C."""
-    from tasks.infer.server import serve_foreground
+    from tasks.infer.foreground import serve_foreground
 
     with _exit_status():
         status = serve_foreground(load_settings().inference, lambda line: out.print(line, soft_wrap=True))
@@ -180,7 +184,9 @@ def phantom(
 
 @app.command()
 def train(
-    work: Annotated[Path, typer.Option(help="Scratch folder for crops and checkpoints.")] = Path("build/training"),
+    work: Annotated[Path, typer.Option(help="Scratch folder for crops and checkpoints.")] = Path(
+        "build/training"
+    ),
     seed: Annotated[int, typer.Option(help="Of the cohort and of the network.")] = 2025,
 ) -> None:
     """Train the phantom-reference weights again (hours on a CPU; goes on where it was interrupted)."""

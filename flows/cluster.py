@@ -21,7 +21,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, wait
 from tasks.outcomes import ConfigurationError
 from tasks.settings import Cluster
 
-# glibc gives memory back to the system above this size; without it a worker that decodes all night only grows.
+# glibc gives memory back to the system above this size; without it a worker that decodes all night grows.
 # Source: Dask's own advice on unmanaged memory ("Manually trim memory").
 _MALLOC_TRIM_BYTES = "65536"
 # Studies in flight per worker thread: one at work, one ready, so that no thread waits for the scheduler.
@@ -30,6 +30,8 @@ _POLL_S = 2.0
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Running = dict["Future[Answer]", tuple[Item, float]]
+"""Studies on workers, each with the moment at which it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def dask_client(cluster: Cluster) -> Iterator[Client | None]:
         yield None
     elif cluster.kind == "address":
         if not cluster.address:
-            raise ConfigurationError("cluster.kind is 'address': set cluster.address to the scheduler's address.")
+            raise ConfigurationError(
+                "cluster.kind is 'address': set cluster.address to the scheduler's address."
+            )
         with _connected(cluster.address) as client:
             yield client
     else:
@@ -140,10 +144,14 @@ def _in_flight(client: Client) -> int:
 
 
 def _run(
-    client: Client, function: Callable[[Item], Answer], items: Iterable[Item], in_flight: int, timeout_s: float
+    client: Client,
+    function: Callable[[Item], Answer],
+    items: Iterable[Item],
+    in_flight: int,
+    timeout_s: float,
 ) -> Iterator[Answer | Lost[Item]]:
     waiting = iter(items)
-    running: dict[Future, tuple[Item, float]] = {}
+    running: Running[Answer, Item] = {}
 
     def refill() -> None:
         for item in islice(waiting, in_flight - len(running)):
@@ -153,9 +161,9 @@ def _run(
     refill()
     while running:
         done = _finished(running)
-        for future in done:
-            item, _ = running.pop(future)
-            yield _answer(future, item)
+        for finished in done:
+            item, _ = running.pop(finished)
+            yield _answer(finished, item)
         for future in _overdue(running):
             item, _ = running.pop(future)
             _restart_worker_of(client, future)
@@ -163,14 +171,14 @@ def _run(
         refill()
 
 
-def _finished(running: dict[Future, tuple[Item, float]]) -> list[Future]:
+def _finished(running: Running[Answer, Item]) -> list[Future[Answer]]:
     try:
         return list(wait(list(running), timeout=_POLL_S, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
 
 
-def _answer(future: Future, item: Item) -> Answer | Lost[Item]:
+def _answer(future: Future[Answer], item: Item) -> Answer | Lost[Item]:
     """The result of a finished future; any exception but a lost worker is a bug and is raised."""
     try:
         result: Answer = future.result()
@@ -179,12 +187,12 @@ def _answer(future: Future, item: Item) -> Answer | Lost[Item]:
     return result
 
 
-def _overdue(running: dict[Future, tuple[Item, float]]) -> list[Future]:
+def _overdue(running: Running[Answer, Item]) -> list[Future[Answer]]:
     now = time.monotonic()
     return [future for future, (_, deadline) in running.items() if now > deadline and not future.done()]
 
 
-def _restart_worker_of(client: Client, future: Future) -> None:
+def _restart_worker_of(client: Client, future: Future[Answer]) -> None:
     """A thread cannot be stopped, so its process is: Dask gives the other studies on it to someone else."""
     workers = [address for address, keys in client.processing().items() if future.key in keys]
     future.cancel(force=True)

@@ -40,7 +40,12 @@ def examine(settings: Settings) -> tuple[Check, ...]:
 
 
 def _checks(settings: Settings) -> Iterator[Check]:
-    yield Check("Python", sys.version_info[:2] in ((3, 11), (3, 12), (3, 13)), sys.version.split()[0], "use 3.11 to 3.13")
+    yield Check(
+        "Python",
+        sys.version_info[:2] in ((3, 11), (3, 12), (3, 13)),
+        sys.version.split()[0],
+        "use 3.11 to 3.13",
+    )
     yield _memory(settings)
     yield _disk(settings)
     yield _model(settings)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from flows.tally import Tally, count
 from flows.rows import first_header
-from flows.study import Bench
+from flows.study import Bench, Work
+from flows.tally import Tally, count
 from tasks.archive.patient import load_secret, patient_key
 from tasks.archive.scan import Scan
 from tasks.dicom.instance import Identity, Study
@@ -27,7 +27,7 @@ from tasks.publish.journal import Journal
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import RunRow, RunStatus
-from tasks.select.eligibility import read_known_patients
+from tasks.select.eligibility import is_known, read_known_patients
 from tasks.settings import Inference, Settings
 from tasks.version import pipeline_version
 
@@ -59,7 +59,7 @@ class Night:
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._secret = load_secret(lake.identities, settings.patient_key_secret)
         listed = settings.eligibility.known_osteoporosis
-        self.known_osteoporosis = read_known_patients(listed) if listed else frozenset()
+        self._known = read_known_patients(listed) if listed else frozenset()
         self._run = RunRow(
             run_id=self.run_id,
             status=RunStatus.RUNNING,
@@ -75,17 +75,16 @@ class Night:
         """What names the work on a study under this night's model and pipeline."""
         return ScreeningKey(study_uid, content_key, self.manifest.version, self.pipeline_version)
 
-    def patient_key(self, study: Study) -> str:
-        """Who the patient of a study is, to those who hold the secret and to nobody else."""
-        header = first_header(study)
-        identity = header.identity if header else Identity()
-        return patient_key(identity, self._secret, study.study_uid)
-
     def bench(self, client: TritonClient) -> Bench:
         """What every study of this night is worked on with."""
-        return Bench(
-            self.run_id, self.settings, self.manifest, client, self.lake, self.known_osteoporosis
-        )
+        return Bench(self.run_id, self.settings, self.manifest, client, self.lake)
+
+    def work(self, key: ScreeningKey, study: Study) -> Work:
+        """One study as it is sent to a worker, with what is known of its patient here."""
+        header = first_header(study)
+        identity = header.identity if header else Identity()
+        known = [(identity.patient_id, "")] if is_known(identity, self._known) else []
+        return Work(study, key, patient_key(identity, self._secret, study.study_uid), tuple(known))
 
     def outstanding(self, scan: Scan) -> Outstanding:
         """Which studies of a scan have no row yet, or one that failed for a passing reason."""

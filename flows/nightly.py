@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.cluster import Lost, dask_client, fan_out
 from flows.night import Night, Outstanding, open_night
 from flows.progress import NightProgress
-from flows.study import Bench, Work, lost_study, screen_study
+from flows.study import Work, lost_study, screen_study
 from flows.tally import Tally
 from tasks.archive.folder import FolderArchive, Window
 from tasks.archive.memory import Memory
@@ -90,7 +90,9 @@ def screen(
     """Work on the studies of a window, one Dask task each; every result goes into the journal at once."""
     bench = night.bench(shared_client(triton_url, night.settings.inference))
     timeout_s = night.settings.cluster.study_timeout_s
-    for answer in fan_out(client, partial(screen_study, bench), _works(night, found, window), timeout_s=timeout_s):
+    for answer in fan_out(
+        client, partial(screen_study, bench), _works(night, found, window), timeout_s=timeout_s
+    ):
         result = lost_study(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
         night.journal.record(result)
         progress.ended(result.screening.outcome)
@@ -121,5 +123,4 @@ def _windows(keys: Sequence[ScreeningKey]) -> Iterator[Sequence[ScreeningKey]]:
 def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey]) -> Iterator[Work]:
     """Studies in full, made only when a worker is about to be free."""
     for key in keys:
-        study = found.study(key.study_uid)
-        yield Work(study, key, night.patient_key(study))
+        yield night.work(key, found.study(key.study_uid))

@@ -1,4 +1,4 @@
-"""What a person sees while a night runs: a bar in the terminal, and the same numbers as a Prefect artifact."""
+"""What a person sees while a night runs: a bar in the terminal, and the same as a Prefect artifact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from flows.night import Outstanding
 from tasks.outcomes import Outcome
@@ -49,7 +56,8 @@ class NightProgress:
         self._task = self._bar.add_task("", total=self._total, completed=self._done, counts="")
 
     def __enter__(self) -> NightProgress:
-        self._artifact = create_progress_artifact(progress=0.0, key="night", description=self.summary())
+        made = create_progress_artifact(progress=0.0, key="night", description=self.summary())
+        self._artifact = made if isinstance(made, UUID) else None
         self._bar.start()
         return self
 

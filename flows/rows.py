@@ -230,7 +230,7 @@ def _accession_row(work: Work, header: Instance | None) -> AccessionRow | None:
 
 def _day(text: str) -> date | None:
     try:
-        return datetime.strptime(text.strip(), "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
+        return datetime.strptime(text.strip(), "%Y%m%d").date()
     except ValueError:
         return None
 

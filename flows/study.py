@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from tasks.locate.locate import locate
+from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
 
 from flows.rows import result_of
 from tasks.dicom.instance import Study
@@ -26,9 +28,7 @@ from tasks.infer.manifest import Manifest
 from tasks.infer.prediction import Prediction
 from tasks.lifecycle import Observer, State, StudyLife
 from tasks.locate.anatomy import Anatomy, Body
-from tasks.locate.locate import locate
-from tasks.measure.kvp import hu_at_120kvp
-from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
+from tasks.measure.kvp import to_120_kvp
 from tasks.measure.trabecular import Trabecular, measure_trabecular
 from tasks.outcomes import Excluded, Failed, Outcome, Reason, StudyEnded, Warn
 from tasks.publish.lake import Lake
@@ -45,11 +45,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One study to be screened, as it is sent to a worker."""
+    """One study to be screened, as it is sent to a worker.
+
+    Attributes:
+        known: what the list of known patients has of this one; empty when nothing.
+    """
 
     study: Study
     key: ScreeningKey
     patient_key: str
+    known: KnownPatients = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,6 @@ class Bench:
     manifest: Manifest
     client: TritonClient
     lake: Lake
-    known_osteoporosis: KnownPatients = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,32 +143,35 @@ def lost_study(bench: Bench, work: Work, detail: str) -> StudyResult:
 
 def _select(bench: Bench, work: Work, findings: Findings) -> Findings:
     try:
-        best, *others = eligible_series(work.study, bench.settings, bench.known_osteoporosis)
+        best, *others = eligible_series(work.study, bench.settings, work.known)
     except StudyEnded as end:
         judged = replace(findings, judgements=judge_study(work.study, bench.settings))
         raise _Ended(end, judged) from None
-    return replace(findings, judgements=best.judgements, others=tuple(others), **_opened(bench, best))
+    return _opened(bench, replace(findings, judgements=best.judgements), (best, *others))
 
 
-def _opened(bench: Bench, selected: Selected) -> dict[str, object]:
+def _opened(bench: Bench, findings: Findings, series: tuple[Selected, ...]) -> Findings:
+    """The first of the series opened, the others kept in case it turns out to be enhanced."""
+    selected, *others = series
     volume = Volume(selected.stack, selection=bench.settings.selection)
-    return {"selected": selected, "volume": volume, "warnings": selected.warnings}
+    return replace(
+        findings, selected=selected, others=tuple(others), volume=volume, warnings=selected.warnings
+    )
 
 
 def _locate(bench: Bench, work: Work, findings: Findings) -> Findings:
-    """Find the spine; a series that turns out to be enhanced gives way to the next one that may be measured."""
+    """Find the spine; a series that turns out to be enhanced gives way to the next that may be measured."""
     assert findings.volume is not None  # noqa: S101 - the step before left it
     try:
         anatomy = locate(findings.volume, bench.settings)
     except Excluded as end:
         if end.reason is Reason.CONTRAST_ENHANCED and findings.others:
-            following, *others = findings.others
-            return _locate(bench, work, replace(findings, others=tuple(others), **_opened(bench, following)))
+            return _locate(bench, work, _opened(bench, findings, findings.others))
         raise _Ended(end, findings) from None
     return replace(findings, anatomy=anatomy, warnings=findings.warnings + anatomy.warnings)
 
 
-def _measure(_bench: Bench, _work: Work, findings: Findings) -> Findings:
+def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
     volume, anatomy, selected = findings.volume, findings.anatomy, findings.selected
     assert volume and anatomy and selected  # noqa: S101 - the steps before left them
     header = selected.stack.planes[0].instance
@@ -172,9 +179,9 @@ def _measure(_bench: Bench, _work: Work, findings: Findings) -> Findings:
     doubts: list[Warn] = []
     for body in anatomy.bodies:
         trabecular = measure_trabecular(volume, body)
-        at_120kvp, doubt = hu_at_120kvp(trabecular.hu, header.kvp)
+        at_120kvp, doubts_of_kvp = to_120_kvp(trabecular.hu, header.kvp, bench.settings.tube_voltage)
         vertebrae.append(Vertebra(body, trabecular, at_120kvp, model_crop(volume, body)))
-        doubts += [doubt] if doubt else []
+        doubts += doubts_of_kvp
     muscle = measure_muscle(volume, anatomy)
     smi = smi_cm2_m2(muscle, header.patient_height_m)
     if muscle is None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tasks.outcomes import Outcome, OsteoscreenError, Reason
+from tasks.outcomes import OsteoscreenError, Outcome, Reason
 
 
 class ConservationError(OsteoscreenError):
@@ -69,7 +69,9 @@ class Tally:
         for outcome in Outcome:
             lines.append((str(outcome), self.outcomes.get(outcome, 0)))
             of_outcome = [item for item in self.reasons.items() if item[0].outcome is outcome]
-            lines += [(f"  {reason}", number) for reason, number in sorted(of_outcome, key=lambda item: -item[1])]
+            lines += [
+                (f"  {reason}", number) for reason, number in sorted(of_outcome, key=lambda item: -item[1])
+            ]
         return lines
 
     def as_json(self) -> dict[str, object]:

@@ -16,8 +16,8 @@ HEAD = f"""# Configuration
 
 Generated from `tasks/settings.py` by `make docs`; edit there.
 
-Settings come from `{CONFIG_FILE}` in the working folder, then from the environment, then from flags; the later
-wins. In the environment a setting is `OSTEOSCREEN_` and its name in capitals, sections joined by two
+Settings come from `{CONFIG_FILE}` in the working folder, then from the environment, then from flags; the
+later wins. In the environment a setting is `OSTEOSCREEN_` and its name in capitals, sections joined by two
 underscores: `eligibility.min_age_years` is `OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS`.
 
 """
@@ -37,7 +37,11 @@ def configuration() -> str:
 
 def _chapters(sections: dict[str, list[str]]) -> Iterator[str]:
     for name, rows in sections.items():
-        about = type(getattr(Settings.model_fields.get(name), "default", None)).__doc__ if name else "At the top level."
+        about = (
+            type(getattr(Settings.model_fields.get(name), "default", None)).__doc__
+            if name
+            else "At the top level."
+        )
         yield f"## {name or 'general'}\n\n{about}\n\n| setting | default | meaning |\n|---|---|---|"
         yield "\n".join(rows) + "\n"
 
