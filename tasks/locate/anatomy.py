@@ -16,12 +16,14 @@ class Column:
         canal_xy_mm: centre of the spinal canal at each sample, patient x and y.
         body_xy_mm: centre of the vertebral body (or disc) at each sample, patient x and y.
         body_radius_mm: half the transverse width of the body at each sample.
+        evidence: how canal-like the canal's place is at each sample, 0 to 1.
     """
 
     z_mm: tuple[float, ...]
     canal_xy_mm: tuple[tuple[float, float], ...]
     body_xy_mm: tuple[tuple[float, float], ...]
     body_radius_mm: tuple[float, ...]
+    evidence: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

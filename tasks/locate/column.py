@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -54,7 +56,8 @@ def find_column(stack: SliceStack) -> Column:
     )
     scores = ndimage.convolve1d(scores, np.array([0.25, 0.5, 0.25]), axis=0, mode="nearest")
     outlines = [fit.best(each) for each in scores]
-    return _as_column(grid, z_mm, rows, columns, outlines)
+    line = _as_column(grid, z_mm, rows, columns, outlines)
+    return replace(line, evidence=tuple(path.evidence[kept].tolist()))
 
 
 def smooth_line(z_mm: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -15,9 +15,9 @@ HALF_GAPS_MM = np.arange(1.0, 9.1, 0.5)
 #: Half gap expected where the endplates show nothing: a disc is about a fifth of a vertebra's length.
 EXPECTED_HALF_GAP = 0.12
 #: How far disc and gap may stray from what is expected before the pair must be seen very clearly, mm.
-CENTRE_SIGMA_MM, GAP_SIGMA_MM = 3.5, 2.5
+CENTRE_SIGMA_MM, GAP_SIGMA_MM = 2.5, 2.0
 #: Weight of that expectation against a pair of endplates seen fully (2.0).
-EXPECTATION = 0.25
+EXPECTATION = 0.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ RATIO_LOW, RATIO_HIGH = 0.95, 1.45
 RATIO_COST_HU = 150.0
 #: The largest ellipse and its edge lie within twice this in front of the canal, and within this beside it.
 REACH_MM = 40.0
-#: Edges stronger than this are not better edges: lung beside cortex must not outweigh fat beside cortex.
-STRONG_EDGE_HU = 220.0
+#: Edges much stronger than this are hardly better: lung beside cortex must not outweigh fat beside cortex.
+STRONG_EDGE_HU = 250.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _edge(patch: FloatImage, normal: npt.NDArray[np.float64], step_mm: float) ->
         moved: FloatImage = ndimage.shift(patch, shift, order=1, mode="nearest")
         return moved
 
-    rim = np.maximum(np.maximum(along(-3.0), along(-1.5)), patch)
-    outside = np.maximum(along(3.0), -100.0)
-    edge: FloatImage = np.clip(rim - outside, -STRONG_EDGE_HU, STRONG_EDGE_HU)
+    rim = np.maximum(along(-1.5), patch)
+    outside = np.maximum(along(2.5), -100.0)
+    edge: FloatImage = np.float32(STRONG_EDGE_HU) * np.tanh((rim - outside) / np.float32(STRONG_EDGE_HU))
     return edge

@@ -128,8 +128,8 @@ def _gains(cues: dict[str, FloatArray]) -> FloatArray:
     for name, cue in cues.items():
         padded = np.concatenate([np.zeros(LONGEST_MM), cue, np.zeros(LONGEST_MM)])
         for length in range(SHORTEST_MM, LONGEST_MM + 1):
-            agreement = np.correlate(padded, template(name, length), mode="valid")
-            gain[:, length - SHORTEST_MM] += WEIGHT[name] * agreement[:starts]
+            fit = np.correlate(padded, template(name, length), mode="valid")
+            gain[:, length - SHORTEST_MM] += WEIGHT[name] * fit[:starts]
     return gain
 
 
@@ -183,11 +183,12 @@ def _near(discs: tuple[int, ...], starts: int) -> npt.NDArray[np.bool_]:
 
 
 def _judge(discs: tuple[int, ...], cues: dict[str, FloatArray]) -> Train:
-    agreement = {name: _agreement(name, cue, discs) for name, cue in cues.items()}
-    return Train(discs, sum(WEIGHT[name] * value for name, value in agreement.items()), agreement)
+    agreeing = {name: agreement(name, cue, discs) for name, cue in cues.items()}
+    return Train(discs, sum(WEIGHT[name] * value for name, value in agreeing.items()), agreeing)
 
 
-def _agreement(name: str, cue: FloatArray, discs: tuple[int, ...]) -> float:
+def agreement(name: str, cue: FloatArray, discs: tuple[int, ...]) -> float:
+    """How well a scaled cue agrees with its template between the given discs, −1 to 1."""
     planes = len(cue)
     expected = np.zeros(planes)
     for lower, upper in pairwise(discs):

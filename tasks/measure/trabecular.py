@@ -21,7 +21,7 @@ RADIUS_MM = 7.0
 #: Largest part of the body's half diameters that the region takes.
 LARGEST_SHARE = 0.5
 #: How far the region lies before the middle of the body, as part of its half depth: the vein is behind.
-AHEAD = 0.12
+AHEAD = 0.2
 #: Slices that hold less than this part of the slab are not worth decoding.
 LEAST_WEIGHT = 0.05
 
