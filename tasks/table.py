@@ -234,6 +234,19 @@ class Table:
             raise SchemaError(f"{len(problems)} mismatches with table {self.name}: {shown}{more}.")
         return mappings
 
+    def fitting(self, values: Mapping[str, object]) -> dict[str, object]:
+        """The values that may stand in their columns, without those that may not.
+
+        For what a header claims: a tube voltage below 0, or text of no encoding, is as good as absent. Not
+        for measurements: one that does not fit is a bug, and `check` should say so.
+        """
+        columns = {column.name: column for column in self.columns}
+        return {
+            name: value
+            for name, value in values.items()
+            if name in columns and not columns[name].problem(value)
+        }
+
     def build(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of `row`
         """One row as an instance of the row class, lists made tuples and words of their vocabulary.
 

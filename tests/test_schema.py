@@ -97,6 +97,17 @@ def test_rows_read_back_are_the_rows_written() -> None:
     assert TABLES["screenings"].read(conform("screenings", rows)) == rows
 
 
+def test_what_a_header_claims_is_kept_only_where_it_fits() -> None:
+    claimed = {
+        "kvp": -1.0,
+        "slice_thickness_mm": math.nan,
+        "age_years": 71,
+        "site": "\udcff",
+        "kernel": "B30f",
+    }
+    assert TABLES["screenings"].fitting(claimed) == {"age_years": 71, "kernel": "B30f"}
+
+
 def test_no_rows_make_an_empty_table() -> None:
     assert conform("vertebrae", []).num_rows == 0
     assert conform("vertebrae", [vertebra()]).num_rows == 1

@@ -44,6 +44,10 @@ class Lake:
         self.series = MonthlyTable(self.root, "series")
         self._is_locked = False
 
+    def __reduce__(self) -> tuple[type[Lake], tuple[Path]]:
+        """Another process gets the lake without the lock: that is held here."""
+        return Lake, (self.root,)
+
     @property
     def identities(self) -> Path:
         """Who the patients are; for its owner only (mode 700)."""

@@ -111,7 +111,7 @@ def test_readers_never_fail_while_months_and_database_are_replaced(tmp_path: Pat
     readers = [threading.Thread(target=guarded, args=(read,)) for read in (read_parquet, read_database)]
     for reader in readers:
         reader.start()
-    for hour in range(12):
+    for hour in range(6):
         lake.publish([result(str(n), hour=hour) for n in range(STUDIES)])
         build_database(lake)
     done.set()

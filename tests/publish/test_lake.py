@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from tasks.outcomes import ConfigurationError, Reason
 from tasks.publish.lake import Lake
+from tasks.publish.lock import LakeBusyError
 from tasks.publish.result import StudyResult
 from tasks.publish.storage import LakeError
 from tasks.schema import Decision, ReviewRow, RunRow, RunStatus, SchemaError
@@ -230,6 +232,16 @@ def test_there_is_no_lake_where_nothing_was_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be made"), Lake(tmp_path / "file").locked("x"):
         pass
+
+
+def test_a_lock_does_not_travel_to_another_process(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    with lake.locked("here"):
+        elsewhere: Lake = pickle.loads(pickle.dumps(lake))  # noqa: S301 - our own bytes
+        with pytest.raises(LakeBusyError, match="here on"):
+            elsewhere.publish([result()])
+        lake.publish([result()])
+    assert elsewhere.root == lake.root
 
 
 def test_publishing_nothing_makes_nothing(tmp_path: Path) -> None:
