@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tasks.outcomes import Reason
 from tasks.phantom.cases import Case, Plan, mix
-from tasks.phantom.dicom_writer import StudyTags, make_uid, write_directory
+from tasks.phantom.dicom_writer import ISSUER, StudyTags, make_uid, write_directory
 from tasks.phantom.patient import Patient, sample_patient
 from tasks.phantom.study import StudyTruth, make_study
 
@@ -168,9 +168,10 @@ def _tags(work: _Work, plan: Plan, patient: Patient, day: date, seed: int) -> St
 
 
 def _write_known(path: Path, rows: Iterable[StudyTruth]) -> None:
-    """The feed of known patients: one PatientID a line, the heading marked as a comment."""
+    """The feed of known patients: CSV with the columns patient_id and issuer."""
     known = sorted({row.patient_id for row in rows if row.reason == Reason.KNOWN_OSTEOPOROSIS})
-    path.write_text("\n".join(["# patient_id", *known]) + "\n", encoding="utf-8")
+    lines = ["patient_id,issuer", *(f"{patient_id},{ISSUER}" for patient_id in known)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_others(out: Path) -> None:

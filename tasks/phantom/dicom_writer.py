@@ -24,6 +24,9 @@ from pydicom.uid import (
 from tasks.phantom.encoding import Syntax, set_pixels
 from tasks.phantom.scanner import Scanner
 
+ISSUER = "PHANTOM"
+"""IssuerOfPatientID of all generated patients."""
+
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """ImageOrientationPatient of a slice seen from the feet."""
 
@@ -42,7 +45,7 @@ class StudyTags:
     study_time: str
     accession: str
     description: str = "CT Chest WO"
-    issuer: str = "PHANTOM"
+    issuer: str = ISSUER
     height_m: float | None = None
     weight_kg: float | None = None
 

@@ -83,6 +83,8 @@ class Patient:
         Raises:
             ValueError: when `level` is none of them.
         """
+        if level not in LEVELS:
+            raise ValueError(f"there is no level {level!r}: a patient has {', '.join(LEVELS)}")
         return self.vertebrae[LEVELS.index(level)]
 
 
