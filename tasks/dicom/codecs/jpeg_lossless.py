@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -108,12 +109,18 @@ _PREDICTORS: dict[int, Callable[[Plane, Plane, Plane], Plane]] = {
 
 def _bits_by_difference(lengths: Mapping[int, int]) -> npt.NDArray[np.uint8]:
     """Bits for every difference modulo 2**16: its category's code, and the category's extra bits."""
+    # category 16 (a difference of 32768) has no extra bits, a category without a code cannot be in a scan
+    code = np.array([lengths.get(k, NO_CODE) + (k if k < 16 else 0) for k in range(17)], np.uint8)
+    return code[_categories()]
+
+
+@cache
+def _categories() -> npt.NDArray[np.int64]:
+    """The category (T.81 table H.2) of every difference modulo 2**16: bits of its absolute value."""
     signed = np.arange(1 << 16, dtype=np.int32)
     signed[1 << 15 :] -= 1 << 16
     category: npt.NDArray[np.int64] = np.ceil(np.log2(np.abs(signed) + 1)).astype(np.int64)
-    # category 16 (a difference of 32768) has no extra bits, a category without a code cannot be in a scan
-    code = np.array([lengths.get(k, NO_CODE) + (k if k < 16 else 0) for k in range(17)], np.uint8)
-    return code[category]
+    return category
 
 
 def _code_lengths(header: JpegHeader, table: int) -> dict[int, int]:
