@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from tasks.locate.locate import locate
-from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
 
 from flows.rows import result_of
 from tasks.dicom.instance import Study
@@ -29,6 +28,7 @@ from tasks.infer.prediction import Prediction
 from tasks.lifecycle import Observer, State, StudyLife
 from tasks.locate.anatomy import Anatomy, Body
 from tasks.measure.kvp import to_120_kvp
+from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
 from tasks.measure.trabecular import Trabecular, measure_trabecular
 from tasks.outcomes import Excluded, Failed, Outcome, Reason, StudyEnded, Warn
 from tasks.publish.lake import Lake
