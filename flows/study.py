@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from tasks.locate.locate import locate
 
 from flows.rows import result_of
@@ -30,14 +29,13 @@ from tasks.locate.anatomy import Anatomy, Body
 from tasks.measure.kvp import to_120_kvp
 from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
 from tasks.measure.trabecular import Trabecular, measure_trabecular
-from tasks.outcomes import Excluded, Failed, Outcome, Reason, StudyEnded, Warn
+from tasks.outcomes import ConfigurationError, Excluded, Failed, Outcome, Reason, StudyEnded, Warn
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.score.study import Measured, StudyScore, score_study
 from tasks.select.eligibility import KnownPatients
 from tasks.select.series import Judgement, Selected, eligible_series, judge_study
 from tasks.settings import Settings
-from tasks.volume.geometry import HuImage
 from tasks.volume.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -70,12 +68,11 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Vertebra:
-    """One vertebral body with what was measured in it, and the crop that the model is asked about."""
+    """One vertebral body with what was measured in it."""
 
     body: Body
     trabecular: Trabecular
     hu_120kvp: float | None
-    crop: HuImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +111,9 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
 
     Returns:
         Its rows, scored or refused or failed; never an exception for what a study holds.
+
+    Raises:
+        ConfigurationError: when the model that answers is not the one configured, which ends the run.
     """
     started_s = time.monotonic()
     life = StudyLife(work.study.study_uid, observers)
@@ -127,6 +127,8 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
         end, findings = ended.end, ended.findings
     except StudyEnded as ended:
         end = ended
+    except ConfigurationError:
+        raise
     except Exception as error:  # noqa: BLE001 - a bug met in one study must not take the night along
         end = Failed(Reason.INTERNAL_ERROR, _where(error))
         log.error("a study ended in a bug: %s", end.detail)
@@ -180,7 +182,7 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
     for body in anatomy.bodies:
         trabecular = measure_trabecular(volume, body)
         at_120kvp, doubts_of_kvp = to_120_kvp(trabecular.hu, header.kvp, bench.settings.tube_voltage)
-        vertebrae.append(Vertebra(body, trabecular, at_120kvp, model_crop(volume, body)))
+        vertebrae.append(Vertebra(body, trabecular, at_120kvp))
         doubts += doubts_of_kvp
     muscle = measure_muscle(volume, anatomy)
     smi = smi_cm2_m2(muscle, header.patient_height_m)
@@ -198,8 +200,13 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
 
 
 def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
+    """Ask the model; crops are written where the server reads them, and nowhere else."""
+    assert findings.volume is not None  # noqa: S101 - a step before left it
     started_s = time.monotonic()
-    prediction = bench.client.infer(np.stack([vertebra.crop for vertebra in findings.vertebrae]))
+    with bench.client.crops(len(findings.vertebrae)) as slot:
+        for vertebra, place in zip(findings.vertebrae, slot.pixels, strict=True):
+            model_crop(findings.volume, vertebra.body, out=place)
+        prediction = bench.client.infer(slot)
     return replace(findings, prediction=prediction, seconds_infer=time.monotonic() - started_s)
 
 
@@ -246,7 +253,7 @@ def _with_picture(bench: Bench, work: Work, findings: Findings, started_s: float
 def _picture(findings: Findings, result: StudyResult) -> bytes:
     assert findings.prediction and findings.anatomy and findings.volume  # noqa: S101 - scored means all of them
     views = [
-        VertebraView(row, vertebra.crop, heatmap, vertebra.trabecular)
+        VertebraView(row, model_crop(findings.volume, vertebra.body), heatmap, vertebra.trabecular)
         for row, vertebra, heatmap in zip(
             result.vertebrae, findings.vertebrae, findings.prediction.heatmaps, strict=True
         )

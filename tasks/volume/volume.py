@@ -74,6 +74,11 @@ class Volume:
             seconds_read=self._seconds_read,
         )
 
+    @property
+    def read(self) -> frozenset[int]:
+        """Indices of the slices that have been decoded so far."""
+        return frozenset(self._read)
+
     def hu(self, index: int) -> HuImage:
         """Slice `index`, shape (rows, columns), HU, canonical frame, read-only; padding is −1024.
 
