@@ -1,8 +1,17 @@
-"""Reading the lake with SQL: the worklist, and an analyst's own queries, which can change nothing."""
+"""Reading the lake with SQL: the worklist, and an analyst's own queries, which can change nothing.
+
+DuckDB opens a Parquet file once for its footer and again for its data. A night that publishes in between
+would make it read one file by the other's footer: an error, or worse. So a query during which a file was
+replaced is asked again. Who reads the Parquet with other tools should do the same, or read
+`screening.duckdb`, which is opened once.
+"""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +19,9 @@ import pyarrow as pa
 from tasks.outcomes import ConfigurationError
 from tasks.publish.database import BASE_TABLES, connect, quoted
 from tasks.publish.lake import Lake
+
+MOST_TRIES = 10  # with growing pauses five seconds and more: a night publishes for a second at a time
+PAUSE_S = 0.1
 
 
 def worklist(lake: Lake, day: date | None = None) -> pa.Table:
@@ -21,11 +33,10 @@ def worklist(lake: Lake, day: date | None = None) -> pa.Table:
     Raises:
         ConfigurationError: when the folder holds no lake.
     """
-    with connect(lake) as connection:
-        listed = connection.sql("SELECT * FROM worklist ORDER BY place")
-        if day is not None:
-            listed = listed.filter(f"timezone('UTC', screened_at)::DATE = DATE '{day.isoformat()}'")
-        return listed.to_arrow_table()
+    query = "SELECT * FROM worklist"
+    if day is not None:
+        query += f" WHERE timezone('UTC', screened_at)::DATE = DATE '{day.isoformat()}'"
+    return _steady(lake, f"{query} ORDER BY place")
 
 
 def run_sql(lake: Lake, query: str) -> pa.Table:
@@ -45,12 +56,43 @@ def run_sql(lake: Lake, query: str) -> pa.Table:
         raise ConfigurationError(
             "osteoscreen sql reads only: give it one SELECT (FROM, WITH, DESCRIBE and SUMMARIZE are fine)."
         )
+    try:
+        return _steady(lake, query)
+    except duckdb.Error as error:
+        raise ConfigurationError(f"The query cannot be run: {error}") from None
+
+
+def _steady(lake: Lake, query: str) -> pa.Table:
+    """The answer to a query over files that stayed the same while it ran; the last try counts as it is."""
+    for tries in range(MOST_TRIES):
+        time.sleep(tries * PAUSE_S)
+        before = _files(lake)
+        try:
+            answer = _ask(lake, query)
+        except duckdb.Error:
+            if _files(lake) == before:
+                raise
+            continue
+        if _files(lake) == before:
+            return answer
+    return _ask(lake, query)
+
+
+def _ask(lake: Lake, query: str) -> pa.Table:
     with connect(lake) as connection:
         _confine(connection, lake)
-        try:
-            return connection.sql(query).to_arrow_table()
-        except duckdb.Error as error:
-            raise ConfigurationError(f"The query cannot be run: {error}") from None
+        return connection.sql(query).to_arrow_table()
+
+
+def _files(lake: Lake) -> set[tuple[Path, int, int]]:
+    """Every file that a query may read; one that was replaced differs in inode or time."""
+    found = set()
+    for name in BASE_TABLES:
+        for path in (lake.root / name).rglob("*.parquet"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                found.add((path, facts.st_ino, facts.st_mtime_ns))
+    return found
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:

@@ -35,23 +35,24 @@ def read_table(
         LakeError: when the file is damaged, or a newer osteoscreen wrote it.
     """
     schema = TABLES[table].schema
+    wanted = list(columns or schema.names)
     try:
-        with pq.ParquetFile(path) as file:
-            names = set(file.schema_arrow.names)
-        if unknown := sorted(names - set(schema.names)):
-            raise LakeError(
-                f"{path} has the columns {', '.join(unknown)}, which this version does not know: "
-                "a newer osteoscreen wrote it. Upgrade this one."
+        # One handle for the footer and the data: by name, the file could be replaced between the two.
+        with pa.OSFile(str(path)) as handle:
+            names = set(pq.read_schema(handle).names)
+            handle.seek(0)
+            stored = pq.read_table(
+                handle,
+                columns=[name for name in wanted if name in names],
+                filters=None if studies is None else pc.field("study_uid").isin(list(studies)),
             )
-        wanted = list(columns or schema.names)
-        stored = pq.read_table(
-            path,
-            columns=[name for name in wanted if name in names],
-            filters=None if studies is None else pc.field("study_uid").isin(list(studies)),
-            partitioning=None,
-        )
     except (pa.ArrowInvalid, OSError) as error:
         raise LakeError(f"{path} cannot be read as Parquet ({type(error).__name__}): restore it.") from None
+    if unknown := sorted(names - set(schema.names)):
+        raise LakeError(
+            f"{path} has the columns {', '.join(unknown)}, which this version does not know: "
+            "a newer osteoscreen wrote it. Upgrade this one."
+        )
     fields = [schema.field(name) for name in wanted]
     return pa.table(
         [

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -19,6 +21,7 @@ from tasks.publish.database import build_database
 from tasks.publish.files import replacing, sweep
 from tasks.publish.lake import Lake
 from tasks.publish.lock import LakeBusyError
+from tasks.publish.query import run_sql
 from tests.publish.results import result
 
 ROOT = Path(__file__).parents[2]
@@ -82,43 +85,37 @@ def test_readers_never_fail_while_months_and_database_are_replaced(tmp_path: Pat
     lake = Lake(tmp_path / "lake")
     lake.publish([result(str(n)) for n in range(STUDIES)])
     build_database(lake)
-    trouble: list[Exception] = []
-    done = threading.Event()
-    reads = {"parquet": 0, "database": 0}
-
-    def read_parquet() -> None:
-        query = f"""
-            SELECT count(*), count(DISTINCT study_uid)
-            FROM read_parquet('{lake.root}/screenings/*/*.parquet', union_by_name = true)
-        """  # noqa: S608 - the test's own folder
-        while not done.is_set():
-            with duckdb.connect() as connection:
-                assert connection.execute(query).fetchone() == (STUDIES, STUDIES)
-            reads["parquet"] += 1
 
     def read_database() -> None:
-        while not done.is_set():
-            with duckdb.connect(str(lake.database), read_only=True) as connection:
-                assert connection.execute("SELECT count(*) FROM worklist").fetchone() == (STUDIES,)
-            reads["database"] += 1
+        with duckdb.connect(str(lake.database), read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM worklist").fetchone() == (STUDIES,)
 
-    def guarded(read: object) -> None:
-        try:
-            read()  # type: ignore[operator]
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test reports it
-            trouble.append(error)
+    def read_with_sql() -> None:
+        answer = run_sql(
+            lake, "SELECT count(*) AS rows, count(DISTINCT study_uid) AS studies FROM screenings"
+        )
+        assert answer.to_pylist() == [{"rows": STUDIES, "studies": STUDIES}]
 
-    readers = [threading.Thread(target=guarded, args=(read,)) for read in (read_parquet, read_database)]
-    for reader in readers:
-        reader.start()
-    for hour in range(6):
-        lake.publish([result(str(n), hour=hour) for n in range(STUDIES)])
-        build_database(lake)
-    done.set()
-    for reader in readers:
-        reader.join()
-    assert not trouble
-    assert min(reads.values()) > 3
+    def read_history() -> None:
+        ((_, vertebrae),) = lake.history("7")
+        assert len(vertebrae) == 2
+
+    done = threading.Event()
+
+    def keep(read: Callable[[], None]) -> int:
+        times = 0
+        while not done.is_set() or not times:
+            read()
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(keep, read) for read in (read_database, read_with_sql, read_history)]
+        for hour in range(4):
+            lake.publish([result(str(n), hour=hour, probability=0.1 * hour) for n in range(STUDIES)])
+            build_database(lake)
+        done.set()
+        assert min(reader.result() for reader in readers) >= 1
 
 
 def test_an_unfinished_file_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import json
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from tasks.outcomes import ConfigurationError
+from tasks.publish import query
 from tasks.publish.lake import Lake
 from tasks.publish.query import run_sql, worklist
 from tasks.publish.show import NOT_RULED_OUT, as_csv, as_json, as_table, worklist_table
@@ -33,7 +35,7 @@ def text(table: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "query",
+    "question",
     [
         "SELECT count(*) FROM screenings",
         "FROM vertebrae",
@@ -43,12 +45,12 @@ def text(table: object) -> str:
         "SELECT * FROM nights -- with a comment",
     ],
 )
-def test_reading_is_allowed(lake: Lake, query: str) -> None:
-    assert run_sql(lake, query).num_columns > 0
+def test_reading_is_allowed(lake: Lake, question: str) -> None:
+    assert run_sql(lake, question).num_columns > 0
 
 
 @pytest.mark.parametrize(
-    "query",
+    "question",
     [
         "COPY (SELECT 1) TO '{lake}/screenings/x.parquet'",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO '{lake}/screenings/x.parquet'",
@@ -69,13 +71,13 @@ def test_reading_is_allowed(lake: Lake, query: str) -> None:
         "FROM 'https://127.0.0.1:9/x.parquet'",
     ],
 )
-def test_anything_else_is_refused(lake: Lake, query: str) -> None:
+def test_anything_else_is_refused(lake: Lake, question: str) -> None:
     outside = lake.root.parent / "outside.csv"
     outside.write_text("secret\n1\n")
     before = sorted(path for path in lake.root.rglob("*"))
     quoted = str(lake.root).replace("'", "''")
     with pytest.raises(ConfigurationError, match=r"reads only|cannot be"):
-        run_sql(lake, query.format(lake=quoted, outside=outside))
+        run_sql(lake, question.format(lake=quoted, outside=outside))
     assert sorted(path for path in lake.root.rglob("*")) == before
 
 
@@ -83,6 +85,25 @@ def test_the_worklist_of_a_day(lake: Lake) -> None:
     assert worklist(lake)["study_uid"].to_pylist() == ["1", "2"]
     assert worklist(lake, date(2026, 1, 11))["study_uid"].to_pylist() == ["2"]
     assert worklist(lake, date(2020, 1, 1)).num_rows == 0
+
+
+def test_a_query_is_asked_again_when_files_were_replaced_meanwhile(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, answers = query._ask, []
+
+    def publish_meanwhile(of: Lake, text: str) -> pa.Table:
+        answers.append(ask(of, text))
+        if len(answers) == 1:
+            lake.publish([result("1", hour=3)])
+            raise duckdb.IOException("footer and data of two files")
+        if len(answers) == 2:
+            lake.publish([result("1", hour=3)])
+        return answers[-1]
+
+    monkeypatch.setattr(query, "_ask", publish_meanwhile)
+    assert run_sql(lake, "SELECT count(*) AS rows FROM screenings").to_pylist() == [{"rows": 2}]
+    assert len(answers) == 3
 
 
 def test_without_a_lake_there_is_nothing_to_ask(tmp_path: Path) -> None:
