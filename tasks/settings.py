@@ -102,6 +102,34 @@ class Levels(_Section):
     )
 
 
+class Vertebrae(_Section):
+    """Which vertebrae are measured."""
+
+    levels: tuple[str, ...] = Field(
+        ("T8", "T9", "T10", "T11", "T12", "L1", "L2"),
+        description="Levels that may be measured. Source: plan, the model's input.",
+    )
+    reserve_levels: tuple[str, ...] = Field(
+        ("L2",),
+        description="Of those, measured only where fewer than `max_bodies` others are whole: no cut-off of "
+        "their own is published, L1's stands in.",
+    )
+    max_bodies: int = Field(
+        4, ge=1, description="Most vertebrae of a study. Source: plan, the model's input."
+    )
+    min_bodies: int = Field(2, ge=1, description="Fewest vertebrae that make a study; one alone is no train.")
+    min_confidence: float = Field(
+        0.6, ge=0, le=1, description="Least confidence that a body is one whole vertebra. Our choice."
+    )
+    fracture_height_ratio: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="A body lower than this part of its neighbours' height is passed over as compressed. "
+        "Source: Genant 1993, grade 2 from 25 % loss of height.",
+    )
+
+
 class Metal(_Section):
     """When metal or cement spoils a vertebra."""
 
@@ -290,6 +318,7 @@ class Settings(BaseSettings):
     selection: Selection = Selection()
     contrast: Contrast = Contrast()
     levels: Levels = Levels()
+    vertebrae: Vertebrae = Vertebrae()
     metal: Metal = Metal()
     tube_voltage: TubeVoltage = TubeVoltage()
     muscle: MuscleArea = MuscleArea()

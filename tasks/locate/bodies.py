@@ -31,6 +31,8 @@ NEIGHBOURS = (0.25, 0.5, 0.25)
 SURE_MARGIN, SURE_AGREEMENT = 0.3, 0.4
 #: What of a section is compared with its mirror image: body and pedicles, not aorta and ribs.
 MIRROR_SIDE_MM, MIRROR_AHEAD_MM, MIRROR_BEHIND_MM = 24.0, 32.0, 8.0
+#: Vertebrae turn with scoliosis, and patients lie turned; the best of these turns counts.
+TURNS_DEG = (-16.0, -8.0, 0.0, 8.0, 16.0)
 #: Confidence of a body that fails one of the checks of `plausibility`.
 IMPLAUSIBLE = 0.0
 
@@ -168,8 +170,13 @@ def _outlines(straight: Straightened, middles: list[FloatImage]) -> list[Outline
 def _symmetry(straight: Straightened, mean: FloatImage) -> float:
     rows = (straight.behind_mm >= -MIRROR_AHEAD_MM) & (straight.behind_mm <= MIRROR_BEHIND_MM)
     columns = np.abs(straight.side_mm) <= MIRROR_SIDE_MM
-    part = np.clip(ndimage.gaussian_filter(mean, 1.5)[np.ix_(rows, columns)], 0.0, 300.0)
-    mirrored = part[:, ::-1]
-    if part.std() == 0.0:
-        return 0.0
-    return float(np.corrcoef(part.ravel(), mirrored.ravel())[0, 1])
+    smooth = np.clip(ndimage.gaussian_filter(mean, 1.5), 0.0, 300.0)
+    canal = np.array([-straight.behind_mm[0] / STEP_MM, -straight.side_mm[0] / STEP_MM])
+    best = 0.0
+    for angle in np.deg2rad(TURNS_DEG):
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned = ndimage.affine_transform(smooth, turn, canal - turn @ canal, order=1, mode="nearest")
+        part = turned[np.ix_(rows, columns)]
+        if part.std() > 0.0:
+            best = max(best, float(np.corrcoef(part.ravel(), part[:, ::-1].ravel())[0, 1]))
+    return best

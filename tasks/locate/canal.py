@@ -34,6 +34,8 @@ BEST_EVIDENCE = RING + ARCH + FRONT
 #: Cost of a step of the path: standard deviations of the canal's drift per millimetre of z. The upper
 #: thoracic spine leans by up to 45°, sideways the spine hardly leans.
 SWAY_X_PER_MM, SWAY_Y_PER_MM = 0.35, 0.6
+#: Evidence that one standard deviation of sway must gain to be worth it.
+SWAY_COST = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +108,29 @@ def follow_canal(evidence: list[FloatImage], z_mm: npt.NDArray[np.float64], step
 def _best_predecessor(
     score: FloatImage, cells: npt.NDArray[np.int32], gap_mm: float, step_mm: float
 ) -> tuple[FloatImage, npt.NDArray[np.int32]]:
-    sigma_x, sigma_y = SWAY_X_PER_MM * gap_mm, SWAY_Y_PER_MM * gap_mm
-    reach_x, reach_y = int(np.ceil(2.5 * sigma_x / step_mm)), int(np.ceil(2.5 * sigma_y / step_mm))
-    padded = np.pad(score, ((reach_y, reach_y), (reach_x, reach_x)), constant_values=-np.inf)
-    named = np.pad(cells, ((reach_y, reach_y), (reach_x, reach_x)))
-    best = np.full_like(score, -np.inf)
-    origin = np.zeros_like(cells)
-    rows, columns = score.shape
-    for dy in range(2 * reach_y + 1):
-        for dx in range(2 * reach_x + 1):
-            sway = ((dx - reach_x) * step_mm / sigma_x) ** 2 + ((dy - reach_y) * step_mm / sigma_y) ** 2
-            candidate = padded[dy : dy + rows, dx : dx + columns] - np.float32(0.1 * sway)
-            better = candidate > best
-            best[better] = candidate[better]
-            origin[better] = named[dy : dy + rows, dx : dx + columns][better]
+    """The best place to come from, for every place; sway in x and y cost independently, so one at a time."""
+    best, origin = score, cells
+    for axis, sway_per_mm in ((1, SWAY_X_PER_MM), (0, SWAY_Y_PER_MM)):
+        best, origin = _best_along(best, origin, axis, sway_per_mm * gap_mm / step_mm)
     return best, origin
+
+
+def _best_along(
+    score: FloatImage, origin: npt.NDArray[np.int32], axis: int, sigma: float
+) -> tuple[FloatImage, npt.NDArray[np.int32]]:
+    reach = int(np.ceil(2.5 * sigma))
+    margins = [(0, 0), (0, 0)]
+    margins[axis] = (reach, reach)
+    padded, named = np.pad(score, margins, constant_values=-np.inf), np.pad(origin, margins)
+    best, best_origin = np.full_like(score, -np.inf), np.zeros_like(origin)
+    for shift in range(2 * reach + 1):
+        window = [slice(None), slice(None)]
+        window[axis] = slice(shift, shift + score.shape[axis])
+        candidate = padded[tuple(window)] - np.float32(SWAY_COST * ((shift - reach) / sigma) ** 2)
+        better = candidate > best
+        best = np.where(better, candidate, best)
+        best_origin = np.where(better, named[tuple(window)], best_origin)
+    return best, best_origin
 
 
 def _walls(
