@@ -109,7 +109,9 @@ def _mediastinum(section: Section, column: Column) -> BoolImage:
     rows: BoolImage = np.asarray(section.lung.any(axis=1), dtype=np.bool_)
     rows[: int(rows.argmax()) + round(BEHIND_STERNUM_MM / STEP_MM)] = False
     _, y = _offsets(section, _at(section, column.body_xy_mm, column))
-    region: BoolImage = inner & ~section.lung & section.lung.any(axis=0) & rows[:, None]
+    lung_columns: BoolImage = np.asarray(section.lung.any(axis=0), dtype=np.bool_)
+    columns = np.logical_or.accumulate(lung_columns) & np.logical_or.accumulate(lung_columns[::-1])[::-1]
+    region: BoolImage = inner & ~section.lung & columns & rows[:, None]
     return region & (y <= -_half_width(section, column) - FRONT_MM)
 
 
