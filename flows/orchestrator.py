@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tasks.outcomes import ConfigurationError
+
 # Prefect's own limit is 20 s, which a loaded machine making its first database has been seen to exceed.
 _STARTUP_TIMEOUT_S = "180"
 
 
 def configure_prefect(lake: Path, *, debug: bool = False) -> None:
     """Point Prefect at a home inside the lake, quietly; whatever the user has set is left alone.
+
+    Raises:
+        ConfigurationError: when the home cannot be made.
 
     Args:
         lake: root of the lake; `<lake>/.prefect` holds the embedded server's database.
@@ -31,3 +36,12 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
         defaults["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    if "PREFECT_HOME" in os.environ:
+        _make(Path(os.environ["PREFECT_HOME"]))
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{home} cannot be made: {error.strerror}. Choose another lake.") from None

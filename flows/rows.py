@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.dicom.instance import Instance, Study
+from tasks.dicom.instance import Instance, Series, Study
 from tasks.infer.manifest import Manifest
 from tasks.outcomes import Outcome, StudyEnded, Warn
 from tasks.publish.result import ScreeningKey, StudyResult
-from tasks.schema import AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow
+from tasks.schema import TABLES, AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow
 from tasks.select.age import age_years
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def result_of(
     columns: dict[str, Any] = {
         **_identity_of_work(bench.run_id, work.key, work.patient_key, bench.manifest),
         **_ending(end),
-        **_header_columns(header),
-        **_series_columns(findings),
+        **TABLES["screenings"].fitting(_header_columns(header) | _series_columns(findings)),
         **_measured_columns(findings),
         "warnings": _unique(findings.warnings) if end is None else (),
         "archive_series": len(work.study.series),
@@ -192,20 +191,26 @@ def _series_rows(run_id: str, work: Work, findings: Findings) -> tuple[SeriesRow
                 study_uid=work.study.study_uid,
                 series_uid=series.series_uid,
                 content_key=work.key.content_key,
-                study_date=_day(header.study_date),
-                modality=header.modality or None,
-                series_number=header.series_number,
                 instances=len(series.instances),
-                slice_thickness_mm=header.slice_thickness_mm,
-                kvp=header.kvp,
-                kernel=header.kernel or None,
-                transfer_syntax_uid=_most_common([item.transfer_syntax_uid for item in series.instances]),
+                **TABLES["series"].fitting(_series_header_columns(series, header)),
                 chosen=series.series_uid == chosen,
                 reason=judged.reason if judged else None,
                 detail=(judged.detail or None) if judged else None,
             )
         )
     return tuple(rows)
+
+
+def _series_header_columns(series: Series, header: Instance) -> dict[str, Any]:
+    return {
+        "study_date": _day(header.study_date),
+        "modality": header.modality or None,
+        "series_number": header.series_number,
+        "slice_thickness_mm": header.slice_thickness_mm,
+        "kvp": header.kvp,
+        "kernel": header.kernel or None,
+        "transfer_syntax_uid": _most_common([item.transfer_syntax_uid for item in series.instances]),
+    }
 
 
 def _patient_row(patient_key: str, header: Instance | None) -> PatientRow | None:

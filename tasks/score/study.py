@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from tasks.infer.manifest import Calibration
 from tasks.outcomes import Warn
 from tasks.schema import Tier
-from tasks.score.calibration import Calibration
 from tasks.settings import LevelCutoff, Scoring
 
 PHANTOM_REFERENCE = "phantom-reference"  # the label of weights that were trained on generated images alone

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.explain.panels import VertebraView
+from tasks.infer.manifest import Calibration
 from tasks.locate.anatomy import Column
 from tasks.measure.trabecular import Trabecular
 from tasks.outcomes import Warn
 from tasks.schema import ScreeningRow
-from tasks.score.calibration import Calibration
 from tasks.score.study import PHANTOM_REFERENCE, Measured, score_study
 from tasks.settings import Scoring
 from tasks.volume.geometry import Geometry, HuImage

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tasks.infer.manifest import Calibration
 from tasks.outcomes import Warn
 from tasks.schema import Tier
-from tasks.score.calibration import Calibration
 from tasks.score.study import Measured, StudyScore, score_study
 from tasks.settings import LevelCutoff, Scoring
 
@@ -142,13 +142,14 @@ def test_denser_bone_is_never_more_urgent(hu: list[float], more: float) -> None:
 
 @given(st.floats(-1e6, 1e6), st.floats(0.05, 20), st.floats(-10, 10))
 def test_a_probability_is_one_for_any_logit(logit: float, temperature: float, bias: float) -> None:
-    assert 0.0 <= Calibration(temperature, bias).probability(logit) <= 1.0
+    assert 0.0 <= Calibration(temperature=temperature, bias=bias).probability(logit) <= 1.0
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.0), (-1.0, 0.0), (math.nan, 0.0), (1.0, math.inf)])
 def test_a_calibration_that_cannot_be_is_refused(values: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="calibration"):
-        Calibration(*values)
+    temperature, bias = values
+    with pytest.raises(ValueError, match="Calibration"):
+        Calibration(temperature=temperature, bias=bias)
 
 
 def test_settings_refuse_cutoffs_that_contradict_themselves() -> None:
