@@ -47,11 +47,11 @@ def reference_cohort(seed: int) -> CohortPlan:
 
 
 def reference_training(seed: int) -> TrainingPlan:
-    """About 20 minutes on two idle cores: first the middle 60 mm of the crops, which hold the body and cost a
+    """About 15 minutes on two idle cores: first the middle 60 mm of the crops, which hold the body and cost a
     fifth; then whole crops, until the surroundings no longer matter."""
     return TrainingPlan(
         seed=seed,
-        stages=(Stage(side=96, steps=600, batch=32, peak_rate=2e-3), Stage(CROP_PIXELS, 400, 24, 1e-3)),
+        stages=(Stage(side=96, steps=600, batch=32, peak_rate=2e-3), Stage(CROP_PIXELS, 250, 24, 1e-3)),
         average_decay=0.99,
     )
 

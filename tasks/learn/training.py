@@ -35,6 +35,7 @@ _ODDS_UNIT = 2.0
 _WARM_UP = 0.15  # part of a stage in which the learning rate rises (one-cycle, Smith 2018)
 _FLOOR = 0.02  # last learning rate of a stage, as a part of its peak
 _MAX_GRADIENT_NORM = 5.0
+_PACE_UPDATE = 0.1  # of a step's speed in the average from which the time left is told
 
 
 class CheckpointError(OsteoscreenError):
@@ -101,7 +102,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How training stands after a step; losses are of that step's batch."""
+    """How training stands after a step; losses are of that step's batch, speed is of the last ten or so."""
 
     step: int
     steps: int
@@ -134,14 +135,18 @@ def train(cohort: Cohort, plan: TrainingPlan, home: Path, *, watch: Watch | None
     identity = f"{plan} {cohort.fingerprint}"
     first = learner.restore(checkpoint, identity) if checkpoint.is_file() else 0
     sampler = _Sampler(cohort, plan.seed)
+    pace = 0.0
     for step in range(first, plan.steps):
         began = time.perf_counter()
         stage, rate = plan.at(step)
         losses = learner.learn(sampler.batch(step, stage), rate)
         if (step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps:
             learner.save(checkpoint, identity, step + 1)
+        seconds = time.perf_counter() - began
+        latest = seconds / (stage.batch * stage.side**2)
+        pace = latest if step == first else pace + _PACE_UPDATE * (latest - pace)
         if watch:
-            watch(_progress(plan, step, losses, time.perf_counter() - began))
+            watch(_progress(plan, step, losses, pace))
     return learner.averaged()
 
 
@@ -252,10 +257,9 @@ def _one_cycle(part: float) -> float:
     return _FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * (part - _WARM_UP) / (1 - _WARM_UP)))
 
 
-def _progress(plan: TrainingPlan, step: int, losses: tuple[float, float], seconds: float) -> Step:
-    """Where training stands; the time left follows from this step's and from each stage's pixels."""
+def _progress(plan: TrainingPlan, step: int, losses: tuple[float, float], pace: float) -> Step:
+    """Where training stands; `pace` is in seconds a pixel, which is about the same in all stages."""
     stage, _ = plan.at(step)
-    second_per_pixel = seconds / (stage.batch * stage.side**2)
     done, pixels_left = step + 1, 0
     for later in plan.stages:
         pixels_left += max(later.steps - max(done, 0), 0) * later.batch * later.side**2
@@ -266,6 +270,6 @@ def _progress(plan: TrainingPlan, step: int, losses: tuple[float, float], second
         side=stage.side,
         label_loss=losses[0],
         density_loss=losses[1],
-        crops_per_s=stage.batch / seconds,
-        seconds_left=pixels_left * second_per_pixel,
+        crops_per_s=1.0 / (pace * stage.side**2),
+        seconds_left=pixels_left * pace,
     )

@@ -51,7 +51,7 @@ def test_what_lies_there_is_used_and_what_is_half_written_is_not(tmp_path: Path)
     drawn: list[int] = []
 
     def load() -> Cohort:
-        return load_cohort(plan, tmp_path, progress=lambda done, total: drawn.append(done))
+        return load_cohort(plan, tmp_path, progress=lambda *counts: drawn.append(counts[0]))
 
     first = load()
     assert load().fingerprint == first.fingerprint
