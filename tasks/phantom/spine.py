@@ -93,7 +93,7 @@ def sample_spine(
 ) -> tuple[Vertebra, ...]:
     """Vertebrae of one patient, placed on a column with kyphosis and scoliosis."""
     length_scale = height_m / 1.68 * float(rng.normal(1.0, 0.025))
-    breadth_scale = (1.06 if male else 0.95) * float(rng.normal(1.0, 0.06)) * (height_m / 1.68) ** 0.5
+    breadth_scale = (1.10 if male else 0.98) * float(rng.normal(1.0, 0.06)) * (height_m / 1.68) ** 0.5
     aspect = float(np.clip(rng.normal(1.0, 0.06), 0.85, 1.15))
     kyphosis = float(np.clip(rng.normal(24.0, 8.0), 6.0, 52.0))
     scoliosis = float(rng.normal(0.0, 3.5)) * (3.0 if rng.random() < 0.08 else 1.0)

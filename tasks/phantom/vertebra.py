@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.phantom.canvas import Canvas, Field, capsule_mm, inside, texture
+from tasks.phantom.canvas import Canvas, Field, capsule_mm, ellipse_mm, inside, texture
 from tasks.phantom.patient import Patient
 from tasks.phantom.spine import LEVELS, Vertebra
 
 _ANGLES = np.linspace(-np.pi, np.pi, 181, dtype=np.float32)
 _CANAL_DEPTH_MM = 8.0
+# A body is this much narrower in its middle than at its endplates.
+_WAIST = 0.84
 _METAL_HU = 6000.0
 _BLOOD_IN_VEIN_HU = 45.0
+_ANNULUS_HU, _NUCLEUS_HU = 98.0, 78.0
 
 
 def paint_spine(canvas: Canvas, patient: Patient, z_mm: float, bone: float, rng: np.random.Generator) -> None:
@@ -43,9 +46,17 @@ def _axis(vertebra: Vertebra, z_mm: float) -> tuple[float, float]:
     return vertebra.x_mm, vertebra.y_mm + vertebra.tilt * (z_mm - vertebra.z_mm)
 
 
+def _height_mm(dy: Field, vertebra: Vertebra, z_mm: float) -> Field:
+    """Height above the body's middle plane, along its axis, `dy` behind the axis."""
+    sagging = dy + np.float32(vertebra.tilt * (z_mm - vertebra.z_mm))
+    height: Field = np.float32(z_mm - vertebra.z_mm) + np.float32(vertebra.tilt) * sagging
+    height *= np.float32(1 / np.sqrt(1 + vertebra.tilt**2))
+    return height
+
+
 def _outline(vertebra: Vertebra, bulge: float, rise: float) -> tuple[Field, Field]:
     """Radius of the body by angle (0 forwards, positive to the left), without and with osteophytes."""
-    a, b = vertebra.width_mm / 2 * bulge, vertebra.depth_mm / 2 * bulge
+    a, b = vertebra.width_mm / 2 * bulge, vertebra.depth_mm / 2 * bulge**0.5
     sin, cos = np.sin(_ANGLES), np.cos(_ANGLES)
     taper = 1.0 - (0.28 if vertebra.level.startswith("T") else 0.08) * np.clip(cos, 0.0, 1.0)
     radius = (np.abs(sin / (a * taper)) ** 2.5 + np.abs(cos / b) ** 2.5) ** (-1 / 2.5)
@@ -70,16 +81,13 @@ def _paint_body(
         (np.arctan2(dx, -dy) + np.float32(np.pi)) * np.float32(180 / (2 * np.pi)) + np.float32(0.5)
     ).astype(np.intp)
     middle = (z_mm - vertebra.z_mm) / (vertebra.height_mm / 2)
-    waist = 0.93 + 0.07 * min(middle * middle, 1.2)
+    waist = _WAIST + (1.0 - _WAIST) * min(middle * middle, 1.2)
     plain, grown = (
         radius[turn] for radius in _outline(vertebra, waist, 0.55 + 0.45 * min(middle * middle, 1.0))
     )
     side = rho - grown
 
-    height = np.float32(z_mm - vertebra.z_mm) + np.float32(vertebra.tilt) * (
-        dy + np.float32(y0 - vertebra.y_mm)
-    )
-    height *= np.float32(1 / np.sqrt(1 + vertebra.tilt**2))
+    height = _height_mm(dy, vertebra, z_mm)
     dish = np.float32(vertebra.concavity_mm) * np.clip(1 - (rho / plain) ** 2, 0.0, 1.0)
     forwards = np.clip(0.5 - dy * np.float32(1 / vertebra.depth_mm), 0.0, 1.0)
     ends = np.maximum(
@@ -89,16 +97,17 @@ def _paint_body(
     soft = canvas.pixel_mm * 0.9 + 0.08 * canvas.thickness_mm
     thick = max(canvas.thickness_mm, 0.6)
     within, standing = inside(side, soft), inside(ends, thick)
-    rim = within - inside(side + np.float32(vertebra.cortex_mm), soft)
+    # the wall is thinnest at the waist, and thickens towards the rims
+    wall = vertebra.cortex_mm * (0.75 + 0.6 * min(middle * middle, 1.0))
+    rim = within - inside(side + np.float32(wall), soft)
     plate = standing - inside(ends + np.float32(vertebra.endplate_mm), thick)
     shell = np.maximum(rim * standing, plate * within)
 
     trabecular = vertebra.trabecular_hu * bone
     value = _cancellous(rho.shape, trabecular, patient.trabecular_contrast, rng)
-    if vertebra.sclerosis_hu:
-        value += np.float32(vertebra.sclerosis_hu * bone) * np.exp(
-            np.minimum(ends, 0.0) * np.float32(1 / 2.5)
-        )
+    # trabeculae crowd towards the endplates, more so where these are sclerotic
+    crowding = 50.0 + 0.1 * trabecular + vertebra.sclerosis_hu * bone
+    value += np.float32(crowding) * np.exp(np.minimum(ends, 0.0) * np.float32(1 / 2.3))
     value += np.clip((rho - plain) * np.float32(0.7), 0.0, 1.0) * np.float32((420.0 + trabecular) * bone)
     _open_vein(value, dx, dy, vertebra, float(middle), patient.basivertebral)
     value += shell * (np.float32(_cortex_hu(vertebra, bone)) - value)
@@ -136,9 +145,18 @@ def _open_vein(
 def _paint_disc(canvas: Canvas, vertebra: Vertebra, z_mm: float) -> None:
     """The disc below a body, as wide as its endplate; bodies are painted over it."""
     x0, y0 = _axis(vertebra, z_mm)
-    radii = (vertebra.width_mm / 2 * 1.0, vertebra.depth_mm / 2 * 0.98)
-    canvas.ellipse(x0, y0, radii, 98.0, soft_mm=1.5)
-    canvas.ellipse(x0, y0 + 1.5, (radii[0] * 0.68, radii[1] * 0.62), 78.0, soft_mm=5.0)
+    radii = (vertebra.width_mm / 2 * 1.04, vertebra.depth_mm / 2 * 1.03)
+    window = canvas.around(x0, y0, radii[0] + 4.0)
+    if window is None:
+        return
+    dx, dy = canvas.x[window] - np.float32(x0), canvas.y[window] - np.float32(y0)
+    below = -_height_mm(dy, vertebra, z_mm) - np.float32(vertebra.height_mm / 2)
+    sunk = np.float32(vertebra.concavity_mm)
+    ends = np.maximum(-below - sunk, below - np.float32(vertebra.disc_mm) - sunk - np.float32(1.0))
+    standing = inside(ends, max(canvas.thickness_mm, 0.6))
+    annulus = inside(ellipse_mm(dx, dy, radii), 1.5)
+    nucleus = inside(ellipse_mm(dx, dy - np.float32(1.5), (radii[0] * 0.68, radii[1] * 0.62)), 5.0)
+    canvas.lay(annulus * standing, _ANNULUS_HU - np.float32(_ANNULUS_HU - _NUCLEUS_HU) * nucleus, window)
 
 
 def _canal(vertebra: Vertebra) -> tuple[float, float]:
