@@ -28,8 +28,8 @@ AHEAD = 0.2
 #: endplates reach into one part of a body; even bone beside them stands for the trabeculae.
 SIDES_MM = (-4.0, -2.0, 0.0, 2.0, 4.0)
 AHEADS = (0.0, 0.1, 0.2, 0.3)
-#: What leaving the usual place must gain in evenness: HU of standard deviation per mm, and per half depth.
-SIDE_COST_HU, AHEAD_COST_HU = 1.0, 20.0
+#: The usual place is left for clearly evener bone only: HU of standard deviation per mm, and per half depth.
+SIDE_COST_HU, AHEAD_COST_HU = 5.0, 100.0
 #: Evenness is judged over this, so that noise and single trabeculae do not decide.
 EVEN_SIGMA_MM = 1.5
 #: Slices that hold less than this part of the slab are not worth decoding.
