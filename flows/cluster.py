@@ -7,6 +7,7 @@ the night.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -67,14 +68,14 @@ def dask_client(cluster: Cluster) -> Iterator[Client | None]:
         with _connected(cluster.address) as client:
             yield client
     else:
-        with _started(cluster) as running, Client(running, set_as_default=False) as client:
+        with _started(cluster) as running, Client(running) as client:
             yield client
 
 
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=30, set_as_default=False)
+        client = Client(address, timeout=30)
     except OSError as error:
         raise ConfigurationError(f"No Dask scheduler answers at {address}: {error}. Is it running?") from None
     with client:
@@ -90,7 +91,7 @@ def _started(cluster: Cluster) -> Iterator[LocalCluster]:
             threads_per_worker=1,
             memory_limit=cluster.memory_limit,
             dashboard_address=None,
-            silence_logs=40,
+            silence_logs=logging.CRITICAL,
         ) as running:
             yield running
         return

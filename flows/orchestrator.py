@@ -27,7 +27,7 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": _STARTUP_TIMEOUT_S,
-        "PREFECT_LOGGING_LEVEL": "DEBUG" if debug else "ERROR",
+        "PREFECT_LOGGING_LEVEL": "DEBUG" if debug else "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }

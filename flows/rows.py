@@ -35,7 +35,7 @@ def result_of(
     columns: dict[str, Any] = {
         **_identity_of_work(bench.run_id, work.key, work.patient_key, bench.manifest),
         **_ending(end),
-        **TABLES["screenings"].fitting(_header_columns(header) | _series_columns(findings)),
+        **_fitting("screenings", _header_columns(header) | _series_columns(findings)),
         **_measured_columns(findings),
         "warnings": _unique(findings.warnings) if end is None else (),
         "archive_series": len(work.study.series),
@@ -192,7 +192,7 @@ def _series_rows(run_id: str, work: Work, findings: Findings) -> tuple[SeriesRow
                 series_uid=series.series_uid,
                 content_key=work.key.content_key,
                 instances=len(series.instances),
-                **TABLES["series"].fitting(_series_header_columns(series, header)),
+                **_fitting("series", _series_header_columns(series, header)),
                 chosen=series.series_uid == chosen,
                 reason=judged.reason if judged else None,
                 detail=(judged.detail or None) if judged else None,
@@ -231,6 +231,11 @@ def _accession_row(work: Work, header: Instance | None) -> AccessionRow | None:
         return None
     number = header.identity.accession_number or None
     return AccessionRow(study_uid=work.study.study_uid, patient_key=work.patient_key, accession_number=number)
+
+
+def _fitting(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What a header claims, without what cannot be (a negative tube voltage) and would stop the night."""
+    return TABLES[table].fitting(values)
 
 
 def _day(text: str) -> date | None:
