@@ -11,7 +11,9 @@ from tasks.outcomes import Excluded, Reason, Warn
 from tasks.settings import Vertebrae
 
 
-def choose_bodies(bodies: Sequence[Body], limits: Vertebrae) -> tuple[tuple[Body, ...], tuple[Warn, ...]]:
+def choose_bodies(
+    bodies: Sequence[Body], limits: Vertebrae, shows_lung_base: bool = True
+) -> tuple[tuple[Body, ...], tuple[Warn, ...]]:
     """The lowest fully covered vertebrae of the levels that are measured, lowest first.
 
     A body in doubt is passed over, and so is one that looks compressed, for its trabeculae are packed
@@ -19,6 +21,9 @@ def choose_bodies(bodies: Sequence[Body], limits: Vertebrae) -> tuple[tuple[Body
 
     Args:
         bodies: all whole bodies of an unbroken train, lowest first, named as far as they could be.
+        limits: which levels count, and how many.
+        shows_lung_base: whether the scan reaches below the lungs. Where it does, the lowest vertebrae are of
+            these levels though they could not be named; where it does not, they may be of any.
 
     Returns:
         The bodies, and what a reader must know of the choice.
@@ -28,12 +33,13 @@ def choose_bodies(bodies: Sequence[Body], limits: Vertebrae) -> tuple[tuple[Body
             few bodies are certain enough.
     """
     of_interest = [body for body in bodies if body.level is None or body.level in limits.levels]
-    if not any(body.level in limits.levels for body in of_interest) and len(of_interest) < len(bodies):
+    is_named = any(body.level in limits.levels for body in of_interest)
+    if not is_named and (len(of_interest) < len(bodies) or not shows_lung_base):
         of_interest = []
     if not of_interest:
         raise Excluded(
             Reason.SPINE_NOT_COVERED,
-            f"{len(bodies)} whole vertebrae, none of {limits.levels[0]} to {limits.levels[-1]}",
+            f"{len(bodies)} whole vertebrae, none surely of {limits.levels[0]} to {limits.levels[-1]}",
         )
     certain = [body for body in of_interest if body.confidence >= limits.min_confidence]
     if len(certain) < limits.min_bodies:

@@ -42,7 +42,7 @@ def locate(stack: SliceStack, settings: Settings) -> Anatomy:
     clean, of_metal = without_metal(
         bodies, find_metal(stack, bodies, sections, settings.metal), settings.metal
     )
-    chosen, of_choice = choose_bodies(clean, settings.vertebrae)
+    chosen, of_choice = choose_bodies(clean, settings.vertebrae, lungs.base_mm is not None)
     return Anatomy(column, chosen, aorta, muscle_hu, (*of_contrast, *of_metal, *of_choice))
 
 

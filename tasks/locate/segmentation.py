@@ -91,6 +91,7 @@ def template(cue: str, length: int) -> FloatArray:
     else:
         edge = np.minimum(phase, 1.0 - phase) * length
         shape = np.where(edge < 0.25 * length, 1.0, -1.0)
+        shape[edge < DISC_CENTRE_MM] = DISC_CENTRE
     centred: FloatArray = shape - shape.mean()
     return centred
 
@@ -98,6 +99,10 @@ def template(cue: str, length: int) -> FloatArray:
 #: The foramen is widest this share of a vertebra above the disc: 0.1 in the lumbar, 0.4 in the mid-thoracic
 #: spine, where pedicles sit at the very top of the body.
 PEDICLE_LOWEST_PHASE = 0.22
+
+
+#: The endplates stand on both sides of the centre of the disc, which is dark, unless they merge there.
+DISC_CENTRE_MM, DISC_CENTRE = 1.6, 0.2
 
 
 def _both(left: FloatArray, right: FloatArray) -> FloatArray:
