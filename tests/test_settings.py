@@ -1,0 +1,108 @@
+"""Where settings come from, which of them wins, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.outcomes import ConfigurationError
+from tasks.settings import CONFIG_FILE, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder, and an environment without settings."""
+    for name in list(os.environ):
+        if name.startswith("OSTEOSCREEN_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings = load_settings()
+    assert settings.lake == Path("lake")
+    assert settings.eligibility.min_age_years == 50
+    assert settings.eligibility.unknown_age == "exclude"
+    assert settings.cluster.kind == "local"
+    assert settings.triton_url is None
+
+
+def test_file_then_environment_then_flags(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / CONFIG_FILE).write_text(
+        'lake = "of_file"\nsettle_minutes = 7\n[eligibility]\nmin_age_years = 55\n'
+    )
+    settings = load_settings()
+    assert (settings.lake, settings.settle_minutes) == (Path("of_file"), 7)
+    monkeypatch.setenv("OSTEOSCREEN_LAKE", "of_environment")
+    assert load_settings().lake == Path("of_environment")
+    assert load_settings(lake=Path("of_flag")).lake == Path("of_flag")
+    assert load_settings(lake=Path("of_flag")).eligibility.min_age_years == 55
+
+
+def test_a_flag_that_was_not_given_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_LAKE", "of_environment")
+    assert load_settings(lake=None).lake == Path("of_environment")
+
+
+def test_one_nested_setting_of_the_environment_leaves_its_neighbours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / CONFIG_FILE).write_text("[eligibility]\nmin_age_years = 60\n")
+    monkeypatch.setenv("OSTEOSCREEN_ELIGIBILITY__UNKNOWN_AGE", "warn")
+    eligibility = load_settings().eligibility
+    assert (eligibility.min_age_years, eligibility.unknown_age) == (60, "warn")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "where"),
+    [
+        ("OSTEOSCREEN_SETTLE_MINUTES", "-1", "settle_minutes"),
+        ("OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS", "old", "eligibility.min_age_years"),
+        ("OSTEOSCREEN_ELIGIBILITY__UNKNOWN_AGE", "maybe", "eligibility.unknown_age"),
+        ("OSTEOSCREEN_ELIGIBILITY__MIN_AGE", "50", "eligibility.min_age"),
+        ("OSTEOSCREEN_CLUSTER__KIND", "cloud", "cluster.kind"),
+        ("OSTEOSCREEN_CLUSTER__WORKERS", "0", "cluster.workers"),
+        ("OSTEOSCREEN_CLUSTER__STUDY_TIMEOUT_S", "0", "cluster.study_timeout_s"),
+        ("OSTEOSCREEN_SCORING__MODEL_HIGH", "0.1", "scoring"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    name: str, value: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=where):
+        load_settings()
+
+
+def test_every_bad_setting_is_named_in_one_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / CONFIG_FILE).write_text('unheard_of = 1\n[cluster]\nkind = "cloud"\n')
+    monkeypatch.setenv("OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS", "-3")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    for where in ("unheard_of", "cluster.kind", "eligibility.min_age_years"):
+        assert where in str(caught.value)
+
+
+def test_a_file_that_is_no_toml_is_named(folder: Path) -> None:
+    (folder / CONFIG_FILE).write_text("lake = \n")
+    with pytest.raises(ConfigurationError, match=CONFIG_FILE):
+        load_settings()
+
+
+def test_the_secret_is_never_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_PATIENT_KEY_SECRET", "do-not-show")
+    settings = load_settings()
+    assert settings.patient_key_secret is not None
+    assert settings.patient_key_secret.get_secret_value() == "do-not-show"
+    assert "do-not-show" not in repr(settings)
+    assert "do-not-show" not in settings.model_dump_json()
+    assert "do-not-show" not in repr(settings.model_dump(mode="json"))
+
+
+def test_settings_cannot_be_changed_by_a_step() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().eligibility.min_age_years = 18
