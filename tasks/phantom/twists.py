@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from pydicom.uid import MRImageStorage
 
-from tasks.phantom.canvas import Canvas, ellipse_mm, inside
+from tasks.phantom.canvas import Canvas
 from tasks.phantom.damage import cut_header, cut_pixels, garble_code_stream
 from tasks.phantom.dicom_writer import make_uid, write_report
 from tasks.phantom.job import HuImage, StudyJob
@@ -182,21 +182,23 @@ def _missing(job: StudyJob) -> None:
 
 
 def _water(job: StudyJob) -> None:
-    """A quality-control cylinder of water on the table, no patient."""
+    """A quality-control body on the table, no patient: water with two lungs of foam, and no spine."""
     rng = np.random.default_rng([job.scan.patient.seed, 31])
     job.write(
         replace(job.series(), description="Daily QA"),
         (
-            (number, job.position(index), _cylinder(job, rng))
+            (number, job.position(index), _foam_lungs(job, rng))
             for number, index in enumerate(job.numbered(), 1)
         ),
     )
 
 
-def _cylinder(job: StudyJob, rng: np.random.Generator) -> HuImage:
+def _foam_lungs(job: StudyJob, rng: np.random.Generator) -> HuImage:
     scan = job.scan
     canvas = Canvas.blank(scan.side, scan.pixel_mm, (0.0, 0.0), thickness_mm=scan.scanner.thickness_mm)
-    canvas.lay(inside(ellipse_mm(canvas.x, canvas.y, (140.0, 140.0)), 1.0), 0.0)
+    canvas.ellipse(0.0, 0.0, (150.0, 110.0), 0.0)
+    for side in (-1.0, 1.0):
+        canvas.ellipse(side * 70.0, 0.0, (50.0, 75.0), -850.0)
     image = expose(canvas.hu, scan.scanner, rng, pixel_mm=scan.pixel_mm, noise_hu=scan.scanner.noise_hu)
     return np.clip(np.rint(image), -1024, 3071).astype(np.int16)
 
