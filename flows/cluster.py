@@ -25,6 +25,9 @@ from tasks.settings import Cluster
 # glibc gives memory back to the system above this size; without it a worker that decodes all night grows.
 # Source: Dask's own advice on unmanaged memory ("Manually trim memory").
 _MALLOC_TRIM_BYTES = "65536"
+# A worker that is away is its nanny's to bring back. By default Dask looks once, 15 s after a loss, and ends
+# the nanny for good if the worker happens to be away just then: the cluster shrinks, in the end to none.
+_LOST_WORKER_TIMEOUT = "30 days"
 # Studies in flight per worker thread: one at work, one ready, so that no thread waits for the scheduler.
 _IN_FLIGHT_PER_THREAD = 2
 _POLL_S = 2.0
@@ -54,6 +57,7 @@ def dask_client(cluster: Cluster) -> Iterator[Client | None]:
         {
             "distributed.scheduler.allowed-failures": cluster.study_tries - 1,
             "distributed.worker.daemon": True,
+            "distributed.deploy.lost-worker-timeout": _LOST_WORKER_TIMEOUT,
             "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": _MALLOC_TRIM_BYTES,
             "distributed.admin.large-graph-warning-threshold": "64MiB",
         }
@@ -90,7 +94,7 @@ def _started(cluster: Cluster) -> Iterator[LocalCluster]:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=cluster.memory_limit,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as running:
             yield running
