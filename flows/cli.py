@@ -30,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
+# Where the output is no terminal, lines are as long as a table needs, for files and pagers.
+out = Console(width=None if Console().is_terminal else 160)
 err = Console(stderr=True)
 _debug = False
 
@@ -127,13 +128,14 @@ def worklist(
 
 @app.command()
 def explain(
-    study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID.")], lake: LakeOption = None
+    study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID, or its last digits: '…55502259'.")],
+    lake: LakeOption = None,
 ) -> None:
     """Everything known of one study, in words, and where its picture is."""
     from tasks.publish.lake import Lake
 
     with _exit_status():
-        show.print_study(out, Lake(load_settings(lake=lake).lake), study_uid)
+        show.print_study(out, Lake(load_settings(lake=lake).lake), study_uid.lstrip("…."))
 
 
 @app.command()

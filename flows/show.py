@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.tally import Tally
-from tasks.outcomes import ConfigurationError, Outcome, Reason
+from tasks.outcomes import Outcome, Reason
 
 if TYPE_CHECKING:
     from flows.doctor import Check
@@ -63,14 +63,15 @@ def print_json(console: Console, document: Mapping[str, object]) -> None:
 def print_study(console: Console, lake: Lake, study_uid: str) -> None:
     """Everything that the lake knows of a study, newest first.
 
+    Args:
+        study_uid: or its last digits.
+
     Raises:
-        ConfigurationError: when it knows nothing of it.
+        ConfigurationError: when the lake has no such study, or several.
     """
     from tasks.explain.words import explain_words
 
-    history = lake.history(study_uid)
-    if not history:
-        raise ConfigurationError("The lake has no such study: `osteoscreen worklist` lists those it has.")
+    history = lake.history(lake.find(study_uid))
     for row, vertebrae in history:
         console.print(explain_words(row, vertebrae), markup=False, highlight=False, soft_wrap=True)
         if row.explain_path:

@@ -132,6 +132,22 @@ class Lake:
             ScreeningKey(*key): reason for key, reason in zip(keys, stored["reason"].to_pylist(), strict=True)
         }
 
+    def find(self, ending: str) -> str:
+        """The StudyInstanceUID that ends so.
+
+        Raises:
+            ConfigurationError: when no study of the lake does, or several do.
+        """
+        self.require()
+        uids = self.screenings.read(["study_uid"])["study_uid"].unique().to_pylist()
+        found = [uid for uid in uids if uid == ending] or [uid for uid in uids if uid.endswith(ending)]
+        if len(found) != 1:
+            how_many = "no study" if not found else f"{len(found)} studies"
+            raise ConfigurationError(
+                f"The lake has {how_many} whose UID ends so. `osteoscreen worklist --format csv` lists whole UIDs."
+            )
+        return str(found[0])
+
     def history(self, study_uid: str) -> list[tuple[ScreeningRow, tuple[VertebraRow, ...]]]:
         """Everything known of one study, the newest screening first, its vertebrae from the lowest up."""
         self.require()

@@ -13,21 +13,25 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from tasks.outcomes import Warn
+
 _FORMULA_STARTS = ("=", "+", "-", "@")  # what a spreadsheet takes for a formula (OWASP)
 _TIER_STYLES = {"high": "bold red", "intermediate": "yellow", "low": "green"}
 _WORKLIST_COLUMNS = {  # what fits a terminal: column → (heading, digits of a number)
     "place": ("#", 0),
     "risk_tier": ("tier", 0),
-    "trabecular_hu_120kvp": ("HU at 120 kVp", 0),
-    "attenuation_margin_hu": ("above cut-off", 0),
+    "trabecular_hu_120kvp": ("HU", 0),
+    "attenuation_margin_hu": ("margin", 0),
     "probability": ("model", 2),
     "age_years": ("age", 0),
     "sex": ("sex", 0),
-    "study_date": ("study", 0),
+    "study_date": ("date", 0),
     "levels": ("levels", 0),
     "warnings": ("warnings", 0),
-    "study_uid": ("study UID", 0),
+    "study_uid": ("study", 0),
 }
+_UID_SHOWN = 10  # last digits of a UID: enough to name a study, and `osteoscreen explain` takes them
+_SAID_ABOVE = {Warn.PHANTOM_REFERENCE}  # true of every row, and said in the title
 NOT_RULED_OUT = "Not on this list, or low on it, does not rule out low bone density."
 
 
@@ -67,6 +71,8 @@ def worklist_table(worklist: pa.Table) -> RichTable:
     for heading, _ in _WORKLIST_COLUMNS.values():
         shown.add_column(heading, overflow="fold")
     for row in worklist.to_pylist():
+        row["study_uid"] = f"…{row['study_uid'][-_UID_SHOWN:]}"
+        row["warnings"] = [word for word in row["warnings"] if word not in _SAID_ABOVE]
         cells = [Text(_words(row[name], digits)) for name, (_, digits) in _WORKLIST_COLUMNS.items()]
         cells[1].stylize(_TIER_STYLES[row["risk_tier"]])
         shown.add_row(*cells)
