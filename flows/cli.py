@@ -128,7 +128,7 @@ def worklist(
 
 @app.command()
 def explain(
-    study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID, or its last digits: '…55502259'.")],
+    study_uid: Annotated[str, typer.Argument(help="StudyInstanceUID, or its last digits.")],
     lake: LakeOption = None,
 ) -> None:
     """Everything known of one study, in words, and where its picture is."""

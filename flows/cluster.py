@@ -168,7 +168,8 @@ def _run(
         done = _finished(running)
         for finished in done:
             item, _ = running.pop(finished)
-            yield _answer(finished, item)
+            answer: Answer | Lost[Item] = _answer(finished, item)
+            yield answer
         for future in _overdue(running):
             item, _ = running.pop(future)
             _restart_worker_of(client, future)

@@ -204,7 +204,7 @@ _WARNINGS: dict[Warn, str] = {
     Warn.TIERS_DISAGREE: "The model and the attenuation put this study into different tiers.",
     Warn.VERTEBRAE_DISAGREE: "The vertebrae differ from each other more than is usual.",
     Warn.HEIGHT_UNKNOWN: "Body height is not recorded, so there is a muscle area but no index.",
-    Warn.AORTA_NOT_FOUND: "The aorta could not be found, so contrast was judged from the header alone.",
+    Warn.AORTA_NOT_FOUND: "The aorta could not be found, so contrast was judged from header, heart and kidneys.",
     Warn.MUSCLE_NOT_MEASURED: "Muscle could not be measured.",
     Warn.POSSIBLE_FRACTURE: "A vertebral body is flatter than its neighbours.",
     Warn.METAL_NEARBY: "Metal lies in the images; vertebrae close to it were left out.",

@@ -144,7 +144,8 @@ class Lake:
         if len(found) != 1:
             how_many = "no study" if not found else f"{len(found)} studies"
             raise ConfigurationError(
-                f"The lake has {how_many} whose UID ends so. `osteoscreen worklist --format csv` lists whole UIDs."
+                f"The lake has {how_many} whose UID ends so. "
+                "`osteoscreen worklist --format csv` lists whole UIDs."
             )
         return str(found[0])
 
