@@ -204,10 +204,12 @@ _WARNINGS: dict[Warn, str] = {
     Warn.TIERS_DISAGREE: "The model and the attenuation put this study into different tiers.",
     Warn.VERTEBRAE_DISAGREE: "The vertebrae differ from each other more than is usual.",
     Warn.HEIGHT_UNKNOWN: "Body height is not recorded, so there is a muscle area but no index.",
-    Warn.AORTA_NOT_FOUND: "The aorta could not be found, so contrast was judged from header, heart and kidneys.",
+    Warn.AORTA_NOT_FOUND: "The aorta was not found, so contrast was judged from header, heart and kidneys.",
     Warn.MUSCLE_NOT_MEASURED: "Muscle could not be measured.",
     Warn.POSSIBLE_FRACTURE: "A vertebral body is flatter than its neighbours.",
     Warn.METAL_NEARBY: "Metal lies in the images; vertebrae close to it were left out.",
     Warn.NOISY: "The images are very noisy.",
-    Warn.PHANTOM_REFERENCE: "The score comes from reference weights trained on generated images: not for clinical use.",
+    Warn.PHANTOM_REFERENCE: (
+        "The score comes from reference weights trained on generated images: not for clinical use."
+    ),
 }

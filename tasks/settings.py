@@ -1,4 +1,4 @@
-"""The one configuration: `osteoscreen.toml`, then the environment (`OSTEOSCREEN_…`), then flags; the later wins.
+"""The one configuration: `osteoscreen.toml`, then the environment, then flags; the later wins.
 
 Nested settings are written `[eligibility] min_age_years = 50` in the file and
 `OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS=50` in the environment. Every clinical number of the product stands
@@ -332,14 +332,14 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_settings(**flags: Any) -> Settings:
+def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - any setting may be a flag
     """Settings from file, environment and flags; flags that are None are not given.
 
     Raises:

@@ -30,8 +30,8 @@ def read_known_patients(path: Path) -> frozenset[KnownPatient]:
             named = [tuple((row.get(column) or "").strip() for column in _COLUMNS) for row in rows]
     except (OSError, ValueError, csv.Error):
         raise ConfigurationError(
-            "The file of eligibility.known_osteoporosis cannot be read: it must be CSV in UTF-8 with a line of "
-            "headings, patient_id and (optionally) issuer."
+            "The file of eligibility.known_osteoporosis cannot be read: it must be CSV in UTF-8 with a "
+            "line of headings, patient_id and (optionally) issuer."
         ) from None
     return frozenset((patient_id, issuer) for patient_id, issuer in named if patient_id)
 
