@@ -125,8 +125,10 @@ def _candidates(scored: _ScoreMap, column: Column, side: float) -> _Candidates:
         ahead = to_back / (BODY_DEPTH * half_width + radius_mm)
         score *= allowed & (np.hypot(sideways, ahead) >= BODY_TOUCHED)
     flat = scores.ravel()
-    best = np.argpartition(flat, -CANDIDATES)[-CANDIDATES:]
-    best = best[np.argsort(flat[best])[::-1]]
+    fitting = np.flatnonzero(flat)  # few: sorting all would cost more than scoring them
+    if fitting.size < CANDIDATES:
+        fitting = np.arange(CANDIDATES)
+    best = fitting[np.argsort(flat[fitting])[::-1][:CANDIDATES]]
     radius, rows, columns = np.unravel_index(best, scores.shape)
     return _Candidates(
         section,
