@@ -6,6 +6,7 @@ Plain functions and no Prefect: training is one long computation on one machine 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +69,24 @@ def train_reference(
         calibration_set=score_patients(weights, cohort, Split.CALIBRATION, threads=cores),
         test_set=score_patients(weights, cohort, Split.TEST, threads=cores),
         command=f"python -m flows.training --seed {seed}",
+        source_commit=_source_commit(),
     )
+
+
+def _source_commit() -> str:
+    """The commit that is checked out, or nothing where there is no git: the generator changes with the code."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
 
 
 class TrainingProgress:

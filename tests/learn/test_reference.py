@@ -56,6 +56,7 @@ def test_the_manifest_is_read_back_and_its_calibration_fits(tiny_cohort: Cohort,
         calibration_set=calibration_set,
         test_set=scores(1),
         command="train",
+        source_commit="c0ffee",
     )
     assert read_manifest(version) == written
     assert (written.name, written.version) == ("osteoporosis_densenet121", "7")
@@ -65,6 +66,7 @@ def test_the_manifest_is_read_back_and_its_calibration_fits(tiny_cohort: Cohort,
     assert document["label"] == "phantom-reference"
     assert "Not for clinical use" in document["intended_use"]
     assert document["data"]["fingerprint_sha256"] == tiny_cohort.fingerprint
+    assert document["source_commit"] == "c0ffee"
     assert document["data"]["crops"] == {"train": 48, "calibration": 16, "test": 16}
     assert document["training_plan"]["stages"][0]["side"] == 32
     assert document["metrics"]["patients"] == 200
