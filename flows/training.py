@@ -74,7 +74,7 @@ def train_reference(
 
 
 def _source_commit() -> str:
-    """The commit that is checked out, or nothing where there is no git: the generator changes with the code."""
+    """The commit that is checked out, or nothing where there is no git: the generator is code too."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],
