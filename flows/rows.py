@@ -217,20 +217,22 @@ def _patient_row(patient_key: str, header: Instance | None) -> PatientRow | None
     if header is None:
         return None
     identity = header.identity
-    return PatientRow(
-        patient_key=patient_key,
-        patient_id=identity.patient_id or None,
-        issuer=identity.issuer or None,
-        name=identity.name or None,
-        birth_date=identity.birth_date or None,
-    )
+    columns = {
+        "patient_id": identity.patient_id or None,
+        "issuer": identity.issuer or None,
+        "name": identity.name or None,
+        "birth_date": identity.birth_date or None,
+    }
+    return PatientRow(patient_key=patient_key, **_fitting("patients", columns))
 
 
 def _accession_row(work: Work, header: Instance | None) -> AccessionRow | None:
     if header is None:
         return None
-    number = header.identity.accession_number or None
-    return AccessionRow(study_uid=work.study.study_uid, patient_key=work.patient_key, accession_number=number)
+    columns = {"accession_number": header.identity.accession_number or None}
+    return AccessionRow(
+        study_uid=work.study.study_uid, patient_key=work.patient_key, **_fitting("accessions", columns)
+    )
 
 
 def _fitting(table: str, values: dict[str, Any]) -> dict[str, Any]:

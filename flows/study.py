@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.locate.locate import locate
-
 from flows.rows import result_of
 from tasks.dicom.instance import Study
 from tasks.explain.panels import VertebraView
@@ -26,6 +24,7 @@ from tasks.infer.manifest import Manifest
 from tasks.infer.prediction import Prediction
 from tasks.lifecycle import Observer, State, StudyLife
 from tasks.locate.anatomy import Anatomy, Body
+from tasks.locate.locate import locate
 from tasks.measure.kvp import to_120_kvp
 from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
 from tasks.measure.trabecular import Trabecular, measure_trabecular
@@ -134,8 +133,7 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
         log.error("a study ended in a bug: %s", end.detail)
     if end is not None:
         life.advance(State.FAILED if end.reason.outcome is Outcome.FAILED else State.EXCLUDED)
-        return result_of(bench, work, findings, end, time.monotonic() - started_s)
-    return _with_picture(bench, work, findings, started_s)
+    return result_of(bench, work, findings, end, time.monotonic() - started_s)
 
 
 def lost_study(bench: Bench, work: Work, detail: str) -> StudyResult:
@@ -210,7 +208,8 @@ def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
     return replace(findings, prediction=prediction, seconds_infer=time.monotonic() - started_s)
 
 
-def _score(bench: Bench, _work: Work, findings: Findings) -> Findings:
+def _score(bench: Bench, work: Work, findings: Findings) -> Findings:
+    """The score, and the picture that shows why: one does not stand without the other."""
     assert findings.prediction is not None  # noqa: S101 - the step before left it
     measured = [
         Measured(
@@ -226,7 +225,7 @@ def _score(bench: Bench, _work: Work, findings: Findings) -> Findings:
     score = score_study(
         measured, manifest.calibration, bench.settings.scoring, manifest.label, findings.warnings
     )
-    return replace(findings, score=score, warnings=score.warnings)
+    return _with_picture(bench, work, replace(findings, score=score, warnings=score.warnings))
 
 
 Step = Callable[[Bench, Work, Findings], Findings]
@@ -240,14 +239,14 @@ STEPS: tuple[tuple[Step, State], ...] = (
 """The steps of the night, and the state in which each leaves the study."""
 
 
-def _with_picture(bench: Bench, work: Work, findings: Findings, started_s: float) -> StudyResult:
-    """The result of a scored study, its picture drawn from the very rows that are published."""
-    if bench.settings.keep_pictures:
-        findings = replace(findings, picture=bench.lake.picture_path(work.key))
-    result = result_of(bench, work, findings, None, time.monotonic() - started_s)
-    if bench.settings.keep_pictures:
-        bench.lake.write_picture(work.key, _picture(findings, result))
-    return result
+def _with_picture(bench: Bench, work: Work, findings: Findings) -> Findings:
+    """A scored study with its picture, drawn from the very rows that are published."""
+    if not bench.settings.keep_pictures:
+        return findings
+    findings = replace(findings, picture=bench.lake.picture_path(work.key))
+    result = result_of(bench, work, findings, None, 0.0)
+    bench.lake.write_picture(work.key, _picture(findings, result))
+    return findings
 
 
 def _picture(findings: Findings, result: StudyResult) -> bytes:
