@@ -1,11 +1,17 @@
-"""Fixtures that several rooms share: where the real CT lies."""
+"""Fixtures that several rooms share: where the real CT lies, and a server with the project's own model."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tasks.infer.environment import find_environment
+from tasks.infer.server import EmbeddedServer
+from tasks.outcomes import ConfigurationError
+from tasks.settings import Inference
 
 DATA_VARIABLE = "OSTEOSCREEN_TEST_DATA"
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -18,3 +24,15 @@ def real_ct() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real CT is absent: set {DATA_VARIABLE} to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[str]:
+    """Address of an embedded server with the project's own model; the test skips where none is installed."""
+    settings = Inference(ready_timeout_s=120.0)
+    try:
+        find_environment(settings)
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    with EmbeddedServer(settings) as server:
+        yield server.url
