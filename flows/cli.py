@@ -186,16 +186,24 @@ def phantom(
 
 @app.command()
 def train(
-    work: Annotated[Path, typer.Option(help="Scratch folder for crops and checkpoints.")] = Path(
-        "build/training"
+    out_folder: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Version folder to write: model.onnx and manifest.json.")
+    ],
+    scratch: Annotated[Path, typer.Option(help="Folder for crops and checkpoints.")] = Path(
+        ".scratch/training"
     ),
-    seed: Annotated[int, typer.Option(help="Of the cohort and of the network.")] = 2025,
+    seed: Annotated[
+        int | None, typer.Option(help="Of cohort and network; default: that of the committed weights.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; default: all.")] = None,
 ) -> None:
-    """Train the phantom-reference weights again (hours on a CPU; goes on where it was interrupted)."""
-    from flows.training import train_reference
+    """Train phantom-reference weights (half an hour on a CPU; goes on where it was interrupted)."""
+    from flows.training import REFERENCE_SEED, train_reference
 
     with _exit_status():
-        train_reference(work, seed=seed)
+        train_reference(
+            out_folder, REFERENCE_SEED if seed is None else seed, scratch=scratch, threads=threads
+        )
 
 
 @app.command()
