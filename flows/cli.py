@@ -68,9 +68,8 @@ def demo(
     from flows.demo import run_demo
 
     with _exit_status():
-        tally = run_demo(folder, patients=patients, seed=seed, console=out, debug=_debug)
+        run_demo(folder, patients=patients, seed=seed, console=out, debug=_debug)
         out.print(show.how_to_look(folder / "lake"))
-        del tally
 
 
 @app.command()
@@ -83,9 +82,11 @@ def screen(
 ) -> None:
     """One night over an archive. Run it again at any time: what is done is not done twice."""
     from flows.orchestrator import configure_prefect
+    from tasks.archive.folder import FolderArchive
 
     with _exit_status():
         settings = load_settings(lake=lake)
+        FolderArchive(archive)  # a wrong path is said at once, before there is a lake or a server
         configure_prefect(settings.lake, debug=_debug)
         from flows.nightly import nightly
 
@@ -198,7 +199,8 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; default: all.")] = None,
 ) -> None:
     """Train phantom-reference weights (half an hour on a CPU; goes on where it was interrupted)."""
-    from flows.training import REFERENCE_SEED, train_reference
+    from flows.training import train_reference
+    from tasks.learn.reference import REFERENCE_SEED
 
     with _exit_status():
         train_reference(
