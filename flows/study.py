@@ -27,6 +27,7 @@ from tasks.locate.anatomy import Anatomy, Body
 from tasks.locate.locate import locate
 from tasks.measure.kvp import to_120_kvp
 from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
+from tasks.measure.outliers import too_bright
 from tasks.measure.trabecular import Trabecular, measure_trabecular
 from tasks.outcomes import ConfigurationError, Excluded, Failed, Outcome, Reason, StudyEnded, Warn
 from tasks.publish.lake import Lake
@@ -175,13 +176,7 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
     volume, anatomy, selected = findings.volume, findings.anatomy, findings.selected
     assert volume and anatomy and selected  # noqa: S101 - the steps before left them
     header = selected.stack.planes[0].instance
-    vertebrae = []
-    doubts: list[Warn] = []
-    for body in anatomy.bodies:
-        trabecular = measure_trabecular(volume, body)
-        at_120kvp, doubts_of_kvp = to_120_kvp(trabecular.hu, header.kvp, bench.settings.tube_voltage)
-        vertebrae.append(Vertebra(body, trabecular, at_120kvp))
-        doubts += doubts_of_kvp
+    vertebrae, doubts = _measure_bodies(volume, anatomy.bodies, header.kvp, bench.settings)
     muscle = measure_muscle(volume, anatomy)
     smi = smi_cm2_m2(muscle, header.patient_height_m)
     if muscle is None:
@@ -190,11 +185,28 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
         doubts.append(Warn.HEIGHT_UNKNOWN)
     return replace(
         findings,
-        vertebrae=tuple(vertebrae),
+        vertebrae=vertebrae,
         muscle=muscle,
         smi_cm2_m2=smi,
         warnings=(*findings.warnings, *doubts),
     )
+
+
+def _measure_bodies(
+    volume: Volume, bodies: tuple[Body, ...], kvp: float | None, settings: Settings
+) -> tuple[tuple[Vertebra, ...], list[Warn]]:
+    """Every body measured, without those that are too bright among the others to be sound."""
+    regions = [measure_trabecular(volume, body) for body in bodies]
+    limits = settings.vertebrae
+    left_out = too_bright([region.hu for region in regions], limits.max_brighter_hu, limits.min_bodies)
+    doubts = [Warn.POSSIBLE_FRACTURE] if left_out else []
+    vertebrae = []
+    for index, (body, region) in enumerate(zip(bodies, regions, strict=True)):
+        if index not in left_out:
+            at_120kvp, of_kvp = to_120_kvp(region.hu, kvp, settings.tube_voltage)
+            vertebrae.append(Vertebra(body, region, at_120kvp))
+            doubts += of_kvp
+    return tuple(vertebrae), doubts
 
 
 def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:

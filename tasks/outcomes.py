@@ -206,7 +206,7 @@ _WARNINGS: dict[Warn, str] = {
     Warn.HEIGHT_UNKNOWN: "Body height is not recorded, so there is a muscle area but no index.",
     Warn.AORTA_NOT_FOUND: "The aorta was not found, so contrast was judged from header, heart and kidneys.",
     Warn.MUSCLE_NOT_MEASURED: "Muscle could not be measured.",
-    Warn.POSSIBLE_FRACTURE: "A vertebral body is flatter than its neighbours.",
+    Warn.POSSIBLE_FRACTURE: "A vertebral body is flatter or denser than its neighbours, and was left out.",
     Warn.METAL_NEARBY: "Metal lies in the images; vertebrae close to it were left out.",
     Warn.NOISY: "The images are very noisy.",
     Warn.PHANTOM_REFERENCE: (

@@ -128,6 +128,13 @@ class Vertebrae(_Section):
         description="A body lower than this part of its neighbours' height is passed over as compressed. "
         "Source: Genant 1993, grade 2 from 25 % loss of height.",
     )
+    max_brighter_hu: float = Field(
+        44.0,
+        gt=0,
+        description="A body this much brighter than the median of the others is passed over as compacted or "
+        "sclerotic. Source: ISCD leaves out a vertebra more than 1 SD from its neighbours; SD at L1 is 44 HU "
+        "(Jang 2019).",
+    )
 
 
 class Metal(_Section):
