@@ -62,7 +62,7 @@ def _options(
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the archive and the lake go.")] = Path("demo"),
     patients: Annotated[int, typer.Option(min=1, help="How many patients to generate.")] = 40,
-    seed: Annotated[int, typer.Option(help="Another seed gives other patients.")] = 2025,
+    seed: Annotated[int, typer.Option(help="Another seed gives other patients.")] = 0,
 ) -> None:
     """The whole night on a generated archive: needs no data, no server and no settings."""
     from flows.demo import run_demo
@@ -175,7 +175,7 @@ def triton() -> None:
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that does not exist or is empty.")],
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 40,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 2025,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
 ) -> None:
     """A generated archive with known truth beside it (truth.parquet). It proves machinery, not medicine."""
     from flows.demo import generate

@@ -212,6 +212,7 @@ def test_an_archive_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     assert "archive" in answer.err
     assert TRACEBACK not in answer.err
     assert len(answer.err.strip().splitlines()) == 1
+    assert not (tmp_path / "lake").exists()
 
 
 def test_a_lake_that_someone_writes_to_is_left_alone(night: FinishedNight) -> None:
