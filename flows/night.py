@@ -140,6 +140,13 @@ class Night:
                 unchanged=tally.unchanged,
                 resumed=tally.resumed,
             )
+            read = self.lake.read_by(self.run_id)
+            row = replace(
+                row,
+                slices_total=read["slices_total"],
+                slices_read=read["slices_read"],
+                bytes_read=read["bytes_read"],
+            )
         self.lake.write_run(row, self.settings.model_dump(mode="json"))
         self._run = row
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.outcomes import ConfigurationError
 from tasks.publish.batch import gather
@@ -131,6 +132,12 @@ class Lake:
         return {
             ScreeningKey(*key): reason for key, reason in zip(keys, stored["reason"].to_pylist(), strict=True)
         }
+
+    def read_by(self, run_id: str) -> dict[str, int]:
+        """How many slices and bytes a run read, and of how many slices, over all studies it published."""
+        rows = self.screenings.read(["run_id", "slices_total", "slices_read", "bytes_read"])
+        own = rows.filter(pc.equal(rows["run_id"], run_id))
+        return {name: pc.sum(own[name]).as_py() or 0 for name in own.column_names if name != "run_id"}
 
     def find(self, ending: str) -> str:
         """The StudyInstanceUID that ends so.
