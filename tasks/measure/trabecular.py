@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from tasks.locate.anatomy import Body
-from tasks.volume.geometry import Geometry, SliceStack
+from tasks.outcomes import Excluded, Reason
+from tasks.volume.geometry import Geometry, HuImage, SliceStack
 
 #: Thickness of the slab about the mid-vertebral level. Source: plan (the model's input), ±2.5 mm by hand.
 SLAB_MM = 5.0
@@ -34,6 +35,12 @@ SIDE_COST_HU, AHEAD_COST_HU = 5.0, 100.0
 EVEN_SIGMA_MM = 1.5
 #: Slices that hold less than this part of the slab are not worth decoding.
 LEAST_WEIGHT = 0.05
+#: Trabecular bone from fatty marrow to the densest young adult, as `tasks.locate.plausibility` has it for the
+#: coarse look: cement, implants and slices that do not belong show only in the slices measured here.
+PLAUSIBLE_HU = (-60.0, 480.0)
+#: Slices of one slab differ by up to 150 HU in dense or noisy bone (real CT, also with 100 HU of noise);
+#: a slice of another patient, of air, or with another rescale differs by more.
+LARGEST_SLICE_DIFFERENCE_HU = 250.0
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -64,6 +71,7 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
     """Mean attenuation of trabecular bone about the middle of `body`.
 
     Raises:
+        Excluded: `implausible_anatomy` when no trabecular bone measures so, or the slab's slices disagree.
         Failed: when slices cannot be read.
         ValueError: when the body lies outside of the stack.
     """
@@ -80,6 +88,13 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
         if cost < best_cost:
             best_cost, best = cost, (x_mm, y_mm)
     values = _values(slab, geometry, best, (radius_x, radius_y))
+    _refuse_implausible(float(values.mean()))
+    _refuse_disagreement(
+        [
+            float(_values(stack.hu(index), geometry, best, (radius_x, radius_y)).mean())
+            for index in slab_weights(geometry, body.z_mm, SLAB_MM)
+        ]
+    )
     return Trabecular(
         hu=float(values.mean()),
         sd_hu=float(values.std()),
@@ -118,9 +133,30 @@ def slab_mean(stack: SliceStack, z_mm: float, thickness_mm: float) -> FloatImage
     return mean
 
 
+def _refuse_implausible(hu: float) -> None:
+    low, high = PLAUSIBLE_HU
+    if not low <= hu <= high:
+        raise Excluded(
+            Reason.IMPLAUSIBLE_ANATOMY, f"trabecular bone measures {hu:.0f} HU, expected {low:g} to {high:g}"
+        )
+
+
+def _refuse_disagreement(means_hu: list[float]) -> None:
+    difference = max(means_hu) - min(means_hu)
+    if difference > LARGEST_SLICE_DIFFERENCE_HU:
+        raise Excluded(
+            Reason.IMPLAUSIBLE_ANATOMY,
+            f"slices of one vertebra differ by {difference:.0f} HU, "
+            f"at most {LARGEST_SLICE_DIFFERENCE_HU:g} expected",
+        )
+
+
 def _values(
-    image: FloatImage, geometry: Geometry, centre_mm: tuple[float, float], radii_mm: tuple[float, float]
-) -> FloatImage:
+    image: FloatImage | HuImage,
+    geometry: Geometry,
+    centre_mm: tuple[float, float],
+    radii_mm: tuple[float, float],
+) -> FloatImage | HuImage:
     """The pixels of an image inside of an ellipse."""
     row, column = geometry.to_pixel(*centre_mm)
     reach_x, reach_y = (int(radius / geometry.pixel_mm) + 2 for radius in radii_mm)
@@ -128,7 +164,7 @@ def _values(
     part = image[top : max(int(row) + reach_y + 1, 0), left : max(int(column) + reach_x + 1, 0)]
     rows = (np.arange(part.shape[0])[:, None] + top - row) * geometry.pixel_mm / radii_mm[1]
     columns = (np.arange(part.shape[1])[None, :] + left - column) * geometry.pixel_mm / radii_mm[0]
-    inside: FloatImage = part[rows**2 + columns**2 <= 1.0]
+    inside: FloatImage | HuImage = part[rows**2 + columns**2 <= 1.0]
     if inside.size == 0:
         raise ValueError("the vertebral body lies outside of the stack")
     return inside

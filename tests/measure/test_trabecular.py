@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.locate.anatomy import Body
 from tasks.measure.trabecular import measure_trabecular, slab_mean, slab_weights
+from tasks.outcomes import Excluded, Reason
 from tasks.volume.geometry import Geometry
 from tests.locate.drawn_spine import DrawnSpine
 
@@ -44,6 +45,28 @@ def test_the_region_gives_way_to_sclerosis() -> None:
     measured = measure_trabecular(spine, body)
     assert measured.x_mm < body.x_mm - 1.0
     assert measured.hu < 150.0
+
+
+def test_what_no_trabecular_bone_measures_is_refused() -> None:
+    spine = DrawnSpine(trabecular_hu=700.0)  # cement that spares no part of the body
+    with pytest.raises(Excluded, match="measures") as refusal:
+        measure_trabecular(spine, _body(spine, 2))
+    assert refusal.value.reason is Reason.IMPLAUSIBLE_ANATOMY
+
+
+@pytest.mark.parametrize("foreign_hu", [-1024, 0])
+def test_a_slice_that_does_not_belong_is_refused(foreign_hu: int) -> None:
+    spine = DrawnSpine(trabecular_hu=300.0, spacing_mm=1.0)
+    body = _body(spine, 2)
+    drawn, replaced = spine.hu, spine.geometry.nearest(body.z_mm)
+
+    def foreign(index: int) -> np.ndarray:
+        return np.full_like(drawn(index), foreign_hu) if index == replaced else drawn(index)
+
+    spine.hu = foreign  # type: ignore[method-assign]
+    with pytest.raises(Excluded, match="differ") as refusal:
+        measure_trabecular(spine, body)
+    assert refusal.value.reason is Reason.IMPLAUSIBLE_ANATOMY
 
 
 def test_a_body_outside_of_the_stack_is_an_error() -> None:
