@@ -6,12 +6,15 @@ Must be called before Prefect is first imported, because Prefect reads its setti
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from tasks.outcomes import ConfigurationError
 
 # Prefect's own limit is 20 s, which a loaded machine making its first database has been seen to exceed.
 _STARTUP_TIMEOUT_S = "180"
+# Prefect's database alone takes a few MB, a night's pictures and tables some more.
+_FREE_BYTES = 100 * 1024**2
 
 
 def configure_prefect(lake: Path, *, debug: bool = False) -> None:
@@ -24,6 +27,7 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
         lake: root of the lake; `<lake>/.prefect` holds the embedded server's database.
         debug: let Prefect log what it does.
     """
+    _check(lake.absolute())
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": _STARTUP_TIMEOUT_S,
@@ -38,6 +42,19 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
         os.environ.setdefault(name, value)
     if "PREFECT_HOME" in os.environ:
         _make(Path(os.environ["PREFECT_HOME"]))
+
+
+def _check(lake: Path) -> None:
+    """A lake goes into a folder of its own, on a disk that is not full."""
+    if lake.exists() and not (lake / "lake.lock").exists() and any(lake.iterdir()):
+        raise ConfigurationError(
+            f"{lake} holds other things and is no lake: name an empty folder, or one that does not exist yet."
+        )
+    standing = next(place for place in (lake, *lake.parents) if place.exists())
+    if shutil.disk_usage(standing).free < _FREE_BYTES:
+        raise ConfigurationError(
+            f"The disk of {lake} is full: make room, or name another folder with --lake."
+        )
 
 
 def _make(home: Path) -> None:

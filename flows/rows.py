@@ -13,6 +13,7 @@ from tasks.outcomes import Outcome, StudyEnded, Warn
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import TABLES, AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow
 from tasks.select.age import age_years
+from tasks.select.checks import SHOWN_TERMS
 
 if TYPE_CHECKING:
     from flows.study import Bench, Findings, Vertebra, Work
@@ -204,7 +205,7 @@ def _series_rows(run_id: str, work: Work, findings: Findings) -> tuple[SeriesRow
 def _series_header_columns(series: Series, header: Instance) -> dict[str, Any]:
     return {
         "study_date": _day(header.study_date),
-        "modality": header.modality or None,
+        "modality": header.modality if header.modality in SHOWN_TERMS else None,
         "series_number": header.series_number,
         "slice_thickness_mm": header.slice_thickness_mm,
         "kvp": header.kvp,

@@ -24,7 +24,7 @@ CONFIG_FILE = "osteoscreen.toml"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Eligibility(_Section):

@@ -7,6 +7,7 @@ attenuation to 32 HU in the files we have seen.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tasks.dicom.codecs.base import Codec, PixelFormat, Stored, to_stored, undecodable
@@ -69,6 +70,7 @@ def _jpeg_ls(uid: str, name: str) -> Syntax:
     return Syntax(uid, name, (JPEG_LS, plugin(uid, "jpeg_ls", "pyjpegls")))
 
 
+_UID = re.compile(r"[0-9.]{1,64}")
 _LOSSY_JPEG = "lossy JPEG does not keep attenuation, and its decoders do not say when data are missing"
 _RETIRED = "retired in 2001; no decoder of ours reads it"
 
@@ -103,7 +105,8 @@ SYNTAXES: dict[str, Syntax] = {syntax.uid: syntax for syntax in _ALL}
 
 def syntax_of(uid: str) -> Syntax:
     """The table's entry for a transfer syntax; one that is refused when the table has none."""
-    return SYNTAXES.get(uid) or Syntax(uid, "unknown transfer syntax", why_not="not known to osteoscreen")
+    shown = uid if _UID.fullmatch(uid) else "malformed"  # a header may hold anything, and this is printed
+    return SYNTAXES.get(uid) or Syntax(shown, "unknown transfer syntax", why_not="not known to osteoscreen")
 
 
 def decode_frame(stream: bytes, transfer_syntax_uid: str, form: PixelFormat, reduce: int = 0) -> Stored:

@@ -12,6 +12,7 @@ from tasks.locate.contrast import check_contrast
 from tasks.locate.levels import name_levels
 from tasks.locate.lungs import find_lungs
 from tasks.locate.metal import find_metal, without_metal
+from tasks.locate.reference import check_orientation, check_scale
 from tasks.locate.sampling import coarse_slices
 from tasks.locate.sections import look_at
 from tasks.outcomes import Excluded, Reason
@@ -37,6 +38,8 @@ def locate(stack: SliceStack, settings: Settings) -> Anatomy:
     muscle_hu = paraspinal_hu(lungs, sections, column)
     of_contrast = check_contrast(aorta, muscle_hu, lungs, sections, column, settings.contrast)
     _check_coverage(stack.geometry, settings.selection.min_coverage_mm)
+    check_orientation(sections, column)
+    check_scale(muscle_hu, aorta)
     bodies = find_bodies(stack, column, *lungs.spine_range_mm())
     bodies = name_levels(stack, column, bodies, lungs, sections, settings.levels)
     clean, of_metal = without_metal(

@@ -21,6 +21,11 @@ CT_STORAGE = frozenset(
     }
 )
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+#: Modalities and photometric interpretations of PS3.3 that may be met beside CT.
+SHOWN_TERMS = frozenset(
+    {"CR", "CT", "DX", "MG", "MR", "NM", "OT", "PR", "PT", "RF", "RTDOSE", "RTIMAGE", "SC", "SEG", "SR", "US"}
+    | {"XA", "RGB", "YBR_FULL", "YBR_FULL_422", "PALETTE COLOR", "MONOCHROME1", "MONOCHROME2"}
+)
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 # Words of ImageType and SeriesDescription for pixels that are no reconstructed attenuation.
 _DERIVED_WORDS = (
@@ -195,5 +200,5 @@ def _slices_lost(gap_mm: float, spacing_mm: float) -> int:
 
 
 def _code(value: str) -> str:
-    """A code string fit to be shown: short, and of the characters that DICOM allows in one."""
-    return value.strip()[:16] if value.replace("_", "").replace(" ", "").isalnum() else "not given"
+    """A term of the standard; anything else a header says may be a name, and is not shown."""
+    return value.strip() if value.strip() in SHOWN_TERMS else "of no defined term"
