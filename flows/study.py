@@ -196,17 +196,35 @@ def _measure_bodies(
     volume: Volume, bodies: tuple[Body, ...], kvp: float | None, settings: Settings
 ) -> tuple[tuple[Vertebra, ...], list[Warn]]:
     """Every body measured, without those that are too bright among the others to be sound."""
-    regions = [measure_trabecular(volume, body) for body in bodies]
     limits = settings.vertebrae
-    left_out = too_bright([region.hu for region in regions], limits.max_brighter_hu, limits.min_bodies)
-    doubts = [Warn.POSSIBLE_FRACTURE] if left_out else []
+    measured = _measurable(volume, bodies, limits.min_bodies)
+    left_out = too_bright([region.hu for _, region in measured], limits.max_brighter_hu, limits.min_bodies)
+    doubts = [Warn.POSSIBLE_FRACTURE] if left_out or len(measured) < len(bodies) else []
     vertebrae = []
-    for index, (body, region) in enumerate(zip(bodies, regions, strict=True)):
+    for index, (body, region) in enumerate(measured):
         if index not in left_out:
             at_120kvp, of_kvp = to_120_kvp(region.hu, kvp, settings.tube_voltage)
             vertebrae.append(Vertebra(body, region, at_120kvp))
             doubts += of_kvp
     return tuple(vertebrae), doubts
+
+
+def _measurable(volume: Volume, bodies: tuple[Body, ...], least: int) -> list[tuple[Body, Trabecular]]:
+    """The bodies that can be measured.
+
+    Raises:
+        Excluded: `implausible_anatomy`, as the last body that could not, when too few are left.
+    """
+    measured = []
+    refusal: Excluded | None = None
+    for body in bodies:
+        try:
+            measured.append((body, measure_trabecular(volume, body)))
+        except Excluded as refused:
+            refusal = refused
+    if refusal is not None and len(measured) < least:
+        raise refusal
+    return measured
 
 
 def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
