@@ -15,6 +15,8 @@ from tasks.outcomes import ConfigurationError
 _STARTUP_TIMEOUT_S = "180"
 # Prefect's database alone takes a few MB, a night's pictures and tables some more.
 _FREE_BYTES = 100 * 1024**2
+# Prefect's home stands before the lake does: a night killed between the two left a lake, not another's folder.
+_HOME = ".prefect"
 
 
 def configure_prefect(lake: Path, *, debug: bool = False) -> None:
@@ -36,7 +38,7 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
         "DO_NOT_TRACK": "1",
     }
     if "PREFECT_API_URL" not in os.environ:
-        defaults["PREFECT_HOME"] = str(lake.absolute() / ".prefect")
+        defaults["PREFECT_HOME"] = str(lake.absolute() / _HOME)
         defaults["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
@@ -46,7 +48,8 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
 
 def _check(lake: Path) -> None:
     """A lake goes into a folder of its own, on a disk that is not full."""
-    if lake.exists() and not (lake / "lake.lock").exists() and any(lake.iterdir()):
+    held = {entry.name for entry in lake.iterdir()} if lake.exists() else set()
+    if "lake.lock" not in held and held - {_HOME}:
         raise ConfigurationError(
             f"{lake} holds other things and is no lake: name an empty folder, or one that does not exist yet."
         )
