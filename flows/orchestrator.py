@@ -15,7 +15,7 @@ from tasks.outcomes import ConfigurationError
 _STARTUP_TIMEOUT_S = "180"
 # Prefect's database alone takes a few MB, a night's pictures and tables some more.
 _FREE_BYTES = 100 * 1024**2
-# Prefect's home stands before the lake does: a night killed between the two left a lake, not another's folder.
+# Prefect's home stands before the lake does: a night killed between the two left a lake all the same.
 _HOME = ".prefect"
 
 
