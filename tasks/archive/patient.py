@@ -7,24 +7,19 @@ of which there are few, could simply be tried.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from tasks.dicom.instance import Identity
+from tasks.files import PRIVATE_FILE, make_private_folder, write_once
 from tasks.outcomes import ConfigurationError
 
 KEY_DIGITS = 32
 """128 bits: no two patients of one site will ever share a key."""
 FILE_NAME = "patient_key"
 SECRET_BYTES = 32
-# Who may read it: whoever has it can find out who a patient is.
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
 
 
 def patient_key(identity: Identity, secret: bytes, study_uid: str) -> str:
@@ -54,7 +49,8 @@ def load_secret(identities: Path, configured: SecretStr | None = None) -> bytes:
     path = identities / FILE_NAME
     try:
         if not path.exists():
-            _create(path)
+            make_private_folder(identities)
+            write_once(path, secrets.token_hex(SECRET_BYTES).encode(), PRIVATE_FILE)
         secret = path.read_bytes()
     except OSError:
         raise ConfigurationError(
@@ -67,19 +63,3 @@ def load_secret(identities: Path, configured: SecretStr | None = None) -> bytes:
             "With another one, no patient would be recognised again."
         )
     return secret
-
-
-def _create(path: Path) -> None:
-    """Write a new secret whole; where two processes do so at once, one secret stands for both."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(SECRET_BYTES).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

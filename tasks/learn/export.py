@@ -7,7 +7,6 @@ ONNX Runtime and TensorRT fold the casts away when they load the model.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import onnxruntime
 import torch
 from onnx import helper, numpy_helper
 
+from tasks.files import write_whole
 from tasks.learn.network import CROP_PIXELS, OsteoporosisNet
 from tasks.outcomes import OsteoscreenError
 
@@ -57,10 +57,7 @@ def export_onnx(network: OsteoporosisNet, path: Path, *, check: npt.NDArray[np.i
     difference = parity(network, data, _noise() if check is None else check)
     if difference > PARITY_TOLERANCE:
         raise ExportError(f"Exported and original probabilities differ by {difference:.2g}; not written.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(data)
-    beside.replace(path)
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

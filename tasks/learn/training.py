@@ -9,7 +9,6 @@ density where the label alone would let it saturate.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from tasks.files import replacing
 from tasks.learn.augment import augment
 from tasks.learn.cohort import Cohort, Split
 from tasks.learn.metrics import calibrate
@@ -221,8 +221,7 @@ class _Learner:
         return label_loss.item(), density_loss.item()
 
     def save(self, path: Path, identity: str, steps: int) -> None:
-        """Write the checkpoint beside its place and move it in."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        """Write the checkpoint, whole or not at all."""
         state = {
             "identity": identity,
             "steps": steps,
@@ -230,8 +229,8 @@ class _Learner:
             "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        torch.save(state, beside)
-        beside.replace(path)
+        with replacing(path) as draft:
+            torch.save(state, draft)
 
     def restore(self, path: Path, identity: str) -> int:
         """Take a checkpoint up; returns the steps it has done."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import duckdb
 
+from tasks.files import replacing
 from tasks.outcomes import Reason, Warn
-from tasks.publish.files import replacing
 from tasks.publish.lake import Lake
 from tasks.schema import TABLES
 

@@ -15,10 +15,9 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
-from tasks.publish.files import write_whole
+from tasks.files import PRIVATE_FILE, write_whole
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
-from tasks.publish.storage import PRIVATE_FILE
 from tasks.schema import TABLES, SchemaError
 from tasks.table import as_mapping
 

@@ -17,16 +17,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.files import PRIVATE_FILE, PUBLIC_FILE, make_private_folder, sweep, write_whole
 from tasks.outcomes import ConfigurationError
 from tasks.publish.batch import gather
-from tasks.publish.files import sweep, write_whole
 from tasks.publish.lock import exclusive
 from tasks.publish.months import UNKNOWN_MONTH, MonthlyTable, without
 from tasks.publish.result import ScreeningKey, StudyResult, key_of
-from tasks.publish.storage import PRIVATE_FILE, PUBLIC_FILE, read_table, write_table
+from tasks.publish.storage import read_table, write_table
 from tasks.schema import SCREENING_KEY, TABLES, ReviewRow, RunRow, ScreeningRow, VertebraRow, conform
 
-PRIVATE_FOLDER = 0o700
 PRIVATE = ("patients", "accessions")
 SINGLE = ("runs", "reviews", *PRIVATE)
 
@@ -198,8 +197,7 @@ class Lake:
 
     def _prepare(self) -> None:
         """Make what readers count on: the private folder, and a file with the columns of each table."""
-        self.identities.mkdir(exist_ok=True)
-        self.identities.chmod(PRIVATE_FOLDER)
+        make_private_folder(self.identities)
         for name in SINGLE:
             if not self._file(name).exists():
                 write_table(conform(name, []), self._file(name), _mode(name))

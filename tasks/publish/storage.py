@@ -9,13 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.files import PUBLIC_FILE, replacing
 from tasks.outcomes import OsteoscreenError
-from tasks.publish.files import replacing
 from tasks.schema import TABLES
 
 ROWS_PER_GROUP = 250_000  # DuckDB and Arrow read row groups of 100,000 to 1,000,000 rows best
-PUBLIC_FILE = 0o644
-PRIVATE_FILE = 0o600
 
 
 class LakeError(OsteoscreenError):

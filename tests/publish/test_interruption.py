@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.publish.database import build_database
-from tasks.publish.files import replacing, sweep
 from tasks.publish.lake import Lake
 from tasks.publish.lock import LakeBusyError
 from tasks.publish.query import run_sql
@@ -116,31 +115,3 @@ def test_readers_never_fail_while_months_and_database_are_replaced(tmp_path: Pat
             build_database(lake)
         done.set()
         assert min(reader.result() for reader in readers) >= 1
-
-
-def test_an_unfinished_file_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
-    path = tmp_path / "x.parquet"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as draft:
-        draft.write_text("ne")
-        assert list(tmp_path.glob("*.parquet")) == [path], "no reader's glob finds the draft"
-        raise RuntimeError
-    assert [item.name for item in tmp_path.iterdir()] == ["x.parquet"]
-    assert path.read_text() == "old"
-
-
-def test_sweeping_leaves_the_drafts_of_the_living(tmp_path: Path) -> None:
-    with replacing(tmp_path / "x") as draft:
-        draft.write_text("growing")
-        host, pid = draft.name.split(".")[2:4]
-        dead = tmp_path / draft.name.replace(f".{pid}.", ".999999999.")
-        elsewhere = tmp_path / draft.name.replace(f".{host}.", ".another-host.")
-        old = tmp_path / draft.name.replace(f".{host}.", ".old-host.")
-        for path in (dead, elsewhere, old):
-            path.write_text("")
-        os.utime(old, (0, 0))
-        assert sweep(tmp_path) == 2
-        assert not dead.exists()
-        assert not old.exists()
-        assert elsewhere.exists()
-    assert (tmp_path / "x").read_text() == "growing"

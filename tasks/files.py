@@ -1,7 +1,8 @@
-"""Writing a file beside its place and moving it in whole, so that a reader never meets half of one.
+"""Files that appear whole or not at all, and who may read them. Every file of the lake is written by this.
 
-Unfinished files are called `.<name>.<host>.<pid>.<token>.tmp`: no reader's glob finds them, and what a dead
-writer left behind is known by its process and swept away.
+What is written is a draft beside its place until it is synced to disk and moved in, so that a reader never
+meets half of it. A draft is called `.<name>.<host>.<pid>.<token>.tmp`: no reader's glob finds it, and what a
+dead writer left behind is known by its process and swept away.
 """
 
 from __future__ import annotations
@@ -11,35 +12,49 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+PUBLIC_FILE = 0o644
+# What tells who a patient is, or how to find it out, is for its owner only.
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
 ABANDONED_AFTER_S = 24 * 3600.0  # another machine's process cannot be asked; no write takes a day
 
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
+def replacing(path: Path, mode: int = PUBLIC_FILE) -> Iterator[Path]:
     """A path beside `path` to write to; at the end it is synced to disk and takes `path`'s place.
 
     When the block raises, `path` stays as it was and what was written is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname().replace(".", "-")
-    draft = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
+    with _draft(path, mode) as draft:
         yield draft
-        draft.chmod(mode)
-        _sync(draft)
+        _finish(draft, mode)
         draft.replace(path)
         _sync(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+def write_whole(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     """Put `content` in the place of `path`, whole or not at all."""
     with replacing(path, mode) as draft:
         draft.write_bytes(content)
+
+
+def write_once(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
+    """As `write_whole`, but what stands at `path` stays: of two processes at once, one writes for both."""
+    with _draft(path, mode) as draft:
+        draft.write_bytes(content)
+        _finish(draft, mode)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        _sync(path.parent)
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its owner may open, or make one that stands such a folder."""
+    path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    path.chmod(PRIVATE_FOLDER)
 
 
 def sweep(root: Path) -> int:
@@ -52,6 +67,25 @@ def sweep(root: Path) -> int:
                 draft.unlink(missing_ok=True)
                 removed += 1
     return removed
+
+
+@contextmanager
+def _draft(path: Path, mode: int) -> Iterator[Path]:
+    """A name beside `path`, gone at the end; private content is private from its first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host = socket.gethostname().replace(".", "-")
+    draft = path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        if mode == PRIVATE_FILE:
+            draft.touch(mode)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _finish(draft: Path, mode: int) -> None:
+    draft.chmod(mode)
+    _sync(draft)
 
 
 def _is_draft(name: str) -> bool:
