@@ -8,6 +8,7 @@ patient coordinates, LPS (+x left, +y posterior, +z head).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +69,10 @@ class SliceStack(Protocol):
         """The grid, known before any pixel is decoded."""
         ...
 
+    def want(self, indices: Iterable[int]) -> None:
+        """Say which slices will be asked for next: a source that is far away then fetches them together."""
+        ...
+
     def hu(self, index: int) -> HuImage:
         """Slice `index`, shape (rows, columns), in Hounsfield units, canonical frame; padding is −1024.
 
@@ -81,10 +86,10 @@ class SliceStack(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """What reading a study cost so far."""
+    """What reading a study cost so far; `bytes_total` is None where the archive tells no sizes."""
 
     slices_total: int
     slices_read: int
-    bytes_total: int
+    bytes_total: int | None
     bytes_read: int
     seconds_read: float

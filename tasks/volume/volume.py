@@ -10,15 +10,16 @@ import numpy as np
 
 from tasks.dicom.codecs.base import PixelFormat
 from tasks.dicom.instance import Instance
-from tasks.dicom.pixel_data import Read, check_complete, frame_bytes
+from tasks.dicom.pixel_data import check_complete, frame_bytes
+from tasks.dicom.source import InstanceSource, LocalFiles
 from tasks.dicom.stack import Stack
 from tasks.dicom.syntaxes import decode_frame, syntax_of
 from tasks.outcomes import Failed, Reason
 from tasks.settings import Selection
 from tasks.volume.canonical import geometry_of
+from tasks.volume.delivery import check_delivered
 from tasks.volume.geometry import Geometry, HuImage, ReadCost
 from tasks.volume.hounsfield import to_hu
-from tasks.volume.source import ByteSource, LocalFiles
 
 # Slices stay decoded until `forget`, so that each is decoded once: a chest takes 60 to 200 MiB. Beyond this
 # many bytes the slices used longest ago are dropped, and decoded again if asked for: a bound, never met by
@@ -31,7 +32,7 @@ class Volume:
 
     Args:
         stack: the planes, ascending.
-        source: where bytes come from.
+        source: where bytes come from; default: files on disk.
         selection: limits of pixel shape that the grid must keep.
 
     Raises:
@@ -40,22 +41,22 @@ class Volume:
     """
 
     def __init__(
-        self, stack: Stack, source: ByteSource | None = None, selection: Selection | None = None
+        self, stack: Stack, source: InstanceSource | None = None, selection: Selection | None = None
     ) -> None:
-        selection = selection or Selection()
-        for instance in _instances(stack):
-            _refuse_oversize(instance, selection.max_pixels_per_side)
-        self._geometry, self._turn = geometry_of(stack, selection)
-        self._planes = stack.planes
-        self._forms = [PixelFormat.of(plane.instance) for plane in stack.planes]
-        for instance in _instances(stack):
-            _ = syntax_of(instance.transfer_syntax_uid).codec
+        self._selection = selection or Selection()
         self._source = source or LocalFiles()
+        instances = _instances(stack)
+        if self._source.is_local:
+            for instance in instances:
+                self._form_of(instance)
+        self._geometry, self._turn = geometry_of(stack, self._selection)
+        self._planes = stack.planes
         self._held: OrderedDict[int, HuImage] = OrderedDict()
         self._read: set[int] = set()
         self._is_checked = False
-        self._bytes_total = sum(instance.size_bytes for instance in _instances(stack))
-        self._bytes_read = 0
+        sizes = [instance.size_bytes for instance in instances]
+        self._bytes_total = sum(sizes) if all(sizes) else None
+        self._bytes_before = self._source.bytes_read
         self._seconds_read = 0.0
 
     @property
@@ -70,7 +71,7 @@ class Volume:
             slices_total=len(self._planes),
             slices_read=len(self._read),
             bytes_total=self._bytes_total,
-            bytes_read=self._bytes_read,
+            bytes_read=self._source.bytes_read - self._bytes_before,
             seconds_read=self._seconds_read,
         )
 
@@ -98,6 +99,10 @@ class Volume:
         """Several slices, in the order asked for; as `hu`."""
         return tuple(self.hu(index) for index in indices)
 
+    def want(self, indices: Iterable[int]) -> None:
+        """Say which slices will be asked for next: a source that is far away then fetches them together."""
+        self._source.want([self._planes[index].instance for index in indices if index not in self._held])
+
     def hu_reduced(self, index: int, reduce: int) -> HuImage:
         """A slice at 1 / 2**reduce of the resolution, shape rounded up; for a look, not for measuring.
 
@@ -121,11 +126,16 @@ class Volume:
         began = time.perf_counter()
         try:
             self._check_all_complete()
-            plane, form = self._planes[index], self._forms[index]
-            stream = frame_bytes(plane.instance, plane.frame, form, self._reader(plane.instance))
-            stored = decode_frame(stream, plane.instance.transfer_syntax_uid, form, reduce)
+            plane = self._planes[index]
+            instance, read = self._source.open(plane.instance)
+            form = self._form_of(instance)
+            if not self._source.is_local:
+                check_delivered(plane, instance)
+                check_complete(instance, form, read)
+            stream = frame_bytes(instance, plane.frame, form, read)
+            stored = decode_frame(stream, instance.transfer_syntax_uid, form, reduce)
             self._read.add(index)
-            turned = self._turn.apply(to_hu(stored, plane.header, plane.instance))
+            turned = self._turn.apply(to_hu(stored, instance.frames[plane.frame], instance))
             image = np.ascontiguousarray(turned)
             image.flags.writeable = False
             return image
@@ -134,21 +144,22 @@ class Volume:
 
     def _check_all_complete(self) -> None:
         """Before the first slice is decoded: a stack with a truncated slice is not one to measure in part."""
-        if not self._is_checked:
-            for instance, form in {
-                id(plane.instance): (plane.instance, form)
-                for plane, form in zip(self._planes, self._forms, strict=True)
-            }.values():
-                check_complete(instance, form, self._reader(instance))
-            self._is_checked = True
+        if self._is_checked or not self._source.is_local:
+            return
+        for listed in {id(plane.instance): plane.instance for plane in self._planes}.values():
+            instance, read = self._source.open(listed)
+            check_complete(instance, self._form_of(instance), read)
+        self._is_checked = True
 
-    def _reader(self, instance: Instance) -> Read:
-        def read(offset: int, length: int) -> bytes:
-            data = self._source.read(instance.source, offset, length)
-            self._bytes_read += len(data)
-            return data
+    def _form_of(self, instance: Instance) -> PixelFormat:
+        """What a decoder must know of the pixels.
 
-        return read
+        Raises:
+            Failed: `undecodable_pixels` when the header or transfer syntax rules decoding out.
+        """
+        _refuse_oversize(instance, self._selection.max_pixels_per_side)
+        _ = syntax_of(instance.transfer_syntax_uid).codec
+        return PixelFormat.of(instance)
 
     def _keep_within_bounds(self) -> None:
         held = sum(image.nbytes for image in self._held.values())

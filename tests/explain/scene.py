@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class BandedStack:
         z_mm = tuple(SPACING_MM * index for index in range(SLICES))
         self.geometry = Geometry(SIDE, SIDE, PIXEL_MM, z_mm, SPACING_MM, (-96.0, -96.0))
         self.asked: set[int] = set()
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         self.asked.add(index)

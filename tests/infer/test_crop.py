@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,9 @@ class Stack:
     slope: tuple[float, float, float] = (0.0, 0.0, 0.0)
     offset: float = 0.0
     asked: list[int] = field(default_factory=list)
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         self.asked.append(index)
@@ -75,6 +79,9 @@ def test_fine_pixels_are_averaged_and_not_skipped() -> None:
     grid = geometry(pixel_mm=0.3125, size=600)
 
     class Checkered(Stack):
+        def want(self, _indices: Iterable[int]) -> None:
+            """Drawn slices are at hand."""
+
         def hu(self, _index: int) -> HuImage:
             board = np.indices((600, 600)).sum(axis=0) % 2
             return np.where(board, 400, 0).astype(np.int16)

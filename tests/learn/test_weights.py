@@ -5,6 +5,7 @@ Real CT was never trained on. These tests hold the ranking, and the answer to a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,9 @@ class Folder:
         pixel_mm = float(first.PixelSpacing[0])
         spacing = float(np.median(np.diff(z_mm)))
         self.geometry = Geometry(first.Rows, first.Columns, pixel_mm, z_mm, spacing, (0.0, 0.0))
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         image = pydicom.dcmread(self._paths[index])

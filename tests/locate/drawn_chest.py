@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,6 +62,9 @@ class DrawnChest:
         return tuple(
             Body(0.0, BODY_Y_MM, z, z + 11.0, z - 11.0, 36.0, 29.0, confidence=1.0) for z in self.bodies_mm
         )
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         if index not in self._drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +60,9 @@ class DrawnSpine:
 
     def canal_y_mm(self, z_mm: float) -> float:
         return 40.0 + self.lean * (z_mm - 85.0)
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         self.seen.add(index)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,9 @@ class Water:
     """A stack without a spine."""
 
     geometry = Geometry(120, 120, 2.0, tuple(float(z) for z in range(0, 150, 3)), 3.0, (-120.0, -120.0))
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         return np.random.default_rng(index).normal(40.0, 20.0, (120, 120)).astype(np.int16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,9 @@ class Changed:
         whole = self.stack.geometry
         z_mm = whole.z_mm[self.first :]
         return Geometry(whole.rows, whole.columns, whole.pixel_mm, z_mm, whole.spacing_mm, whole.origin_mm)
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         image: npt.NDArray[np.float64] = self.stack.hu(index + self.first).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,9 @@ class _FrontToBack:
     @property
     def geometry(self) -> Geometry:
         return self._volume.geometry
+
+    def want(self, _indices: Iterable[int]) -> None:
+        """Drawn slices are at hand."""
 
     def hu(self, index: int) -> HuImage:
         return self._volume.hu(index)[::-1]

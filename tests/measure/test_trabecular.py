@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,6 +89,9 @@ def test_a_slab_weighs_its_slices_by_overlap(spacing_mm: float, z_mm: float, thi
 def test_a_slab_of_alternating_slices_is_their_mean() -> None:
     class Stripes:
         geometry = Geometry(3, 3, 1.0, tuple(float(z) for z in range(20)), 1.0, (0.0, 0.0))
+
+        def want(self, _indices: Iterable[int]) -> None:
+            """Drawn slices are at hand."""
 
         def hu(self, index: int) -> np.ndarray:
             return np.full((3, 3), 100 * index, dtype=np.int16)

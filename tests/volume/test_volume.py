@@ -29,18 +29,6 @@ Position = tuple[float, float, float]
 Z_MM = (10.0, 12.0, 14.0, 16.0)
 
 
-class Memory:
-    """Files in memory that remember what was read of them."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-        self.reads: list[tuple[str, int, int]] = []
-
-    def read(self, source: str, offset: int, length: int) -> bytes:
-        self.reads.append((source, offset, length))
-        return self.files[source][offset : offset + length]
-
-
 def volume_of(tmp_path: Path, datasets: list[pydicom.Dataset], syntax: UID | None = None) -> Volume:
     instances = []
     for index, ds in enumerate(datasets):
@@ -265,16 +253,6 @@ def test_a_file_that_can_never_be_read_is_unreadable(tmp_path: Path) -> None:
     with pytest.raises(Failed) as failed:
         volume.hu(0)
     assert failed.value.reason is Reason.UNREADABLE_FILE
-
-
-def test_bytes_may_come_from_anywhere(tmp_path: Path) -> None:
-    volume_of(tmp_path, head_first(ramp()))
-    files = {f"https://pacs/{k}": (tmp_path / f"{k}").read_bytes() for k in range(4)}
-    instances = [replace(instance_of(tmp_path / f"{k}"), source=f"https://pacs/{k}") for k in range(4)]
-    memory = Memory(files)
-    volume = Volume(stack_planes(instances), memory)
-    np.testing.assert_array_equal(volume.hu(3), ramp() + 16 - 24)
-    assert [source for source, _, _ in memory.reads] == ["https://pacs/3"]
 
 
 @pytest.mark.parametrize(
