@@ -76,9 +76,9 @@ def test_what_is_decoded_is_not_wanted_again() -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"study_uid": "1.2.3"}, "study_uid"),
-        ({"series_uid": "1.2.3"}, "series_uid"),
-        ({"sop_instance_uid": "1.2.3"}, "sop_instance_uid"),
+        ({"study_uid": "1.2.3.4.5.6"}, "study_uid"),
+        ({"series_uid": "1.2.3.4.5.6"}, "series_uid"),
+        ({"sop_instance_uid": "1.2.3.4.5.6"}, "sop_instance_uid"),
         ({"rows": 7}, "rows"),
         ({"pixel_spacing_mm": (0.9, 0.9)}, "pixel spacing"),
         ({"frames": (Frame((-100.0, -100.0, 16.1), (1, 0, 0, 0, 1, 0)),)}, "position"),
