@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from flows.findings import Bench, Work
 from flows.rows import first_header
-from flows.study import Bench, Work
 from flows.tally import Tally, count
 from tasks.archive.patient import load_secret, patient_key
 from tasks.archive.scan import Scan

@@ -18,9 +18,10 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.cluster import Lost, dask_client, fan_out
+from flows.findings import Work
 from flows.night import Night, Outstanding, open_night
 from flows.progress import NightProgress
-from flows.study import Work, lost_study, screen_study
+from flows.study import lost_study, screen_study
 from flows.tally import Tally
 from tasks.archive.folder import FolderArchive, Window
 from tasks.archive.memory import Memory

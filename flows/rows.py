@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flows.findings import Bench, Findings, Vertebra, Work
 from tasks.dicom.instance import Instance, Series, Study
 from tasks.infer.manifest import Manifest
 from tasks.outcomes import Outcome, StudyEnded, Warn
@@ -14,9 +15,6 @@ from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import TABLES, AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow
 from tasks.select.age import age_years
 from tasks.select.checks import SHOWN_TERMS
-
-if TYPE_CHECKING:
-    from flows.study import Bench, Findings, Vertebra, Work
 
 _UNKNOWN_LEVEL = "?"
 

@@ -10,88 +10,30 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from flows.findings import Bench, Findings, Vertebra, Work
 from flows.rows import result_of
-from tasks.dicom.instance import Study
 from tasks.explain.panels import VertebraView
 from tasks.explain.picture import draw_explanation
 from tasks.explain.strip import sagittal_strip
-from tasks.infer.client import TritonClient
 from tasks.infer.crop import model_crop
-from tasks.infer.manifest import Manifest
-from tasks.infer.prediction import Prediction
 from tasks.lifecycle import Observer, State, StudyLife
-from tasks.locate.anatomy import Anatomy, Body
+from tasks.locate.anatomy import Body
 from tasks.locate.locate import locate
 from tasks.measure.kvp import to_120_kvp
-from tasks.measure.muscle import Muscle, measure_muscle, smi_cm2_m2
+from tasks.measure.muscle import measure_muscle, smi_cm2_m2
 from tasks.measure.outliers import too_bright
 from tasks.measure.trabecular import Trabecular, measure_trabecular
 from tasks.outcomes import ConfigurationError, Excluded, Failed, Outcome, Reason, StudyEnded, Warn
-from tasks.publish.lake import Lake
-from tasks.publish.result import ScreeningKey, StudyResult
-from tasks.score.study import Measured, StudyScore, score_study
-from tasks.select.eligibility import KnownPatients
-from tasks.select.series import Judgement, Selected, eligible_series, judge_study
+from tasks.publish.result import StudyResult
+from tasks.score.study import Measured, score_study
+from tasks.select.series import Selected, eligible_series, judge_study
 from tasks.settings import Settings
 from tasks.volume.volume import Volume
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One study to be screened, as it is sent to a worker.
-
-    Attributes:
-        known: what the list of known patients has of this one; empty when nothing.
-    """
-
-    study: Study
-    key: ScreeningKey
-    patient_key: str
-    known: KnownPatients = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every study of a night is worked on with; sent to each worker."""
-
-    run_id: str
-    settings: Settings
-    manifest: Manifest
-    client: TritonClient
-    lake: Lake
-
-
-@dataclass(frozen=True, slots=True)
-class Vertebra:
-    """One vertebral body with what was measured in it."""
-
-    body: Body
-    trabecular: Trabecular
-    hu_120kvp: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What is known of a study so far; each step returns a fuller one."""
-
-    judgements: tuple[Judgement, ...] = ()
-    selected: Selected | None = None
-    others: tuple[Selected, ...] = ()
-    volume: Volume | None = None
-    anatomy: Anatomy | None = None
-    vertebrae: tuple[Vertebra, ...] = ()
-    muscle: Muscle | None = None
-    smi_cm2_m2: float | None = None
-    prediction: Prediction | None = None
-    seconds_infer: float | None = None
-    score: StudyScore | None = None
-    picture: str | None = None
-    warnings: tuple[Warn, ...] = ()
 
 
 class _Ended(Exception):  # noqa: N818 - carries what was found so far out of a step that ends the study

@@ -12,7 +12,8 @@ import pydicom
 import pytest
 from pydicom.uid import UID, generate_uid
 
-from flows.study import Bench, screen_study
+from flows.findings import Bench
+from flows.study import screen_study
 from tasks.dicom.header import read_header
 from tasks.dicom.instance import Instance
 from tasks.infer.client import shared_client

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows.findings import Bench, Work
 from flows.night import active_manifest
-from flows.study import Bench, Work
 from tasks.archive.folder import FolderArchive
 from tasks.dicom.instance import Study
 from tasks.infer.client import TritonClient, shared_client

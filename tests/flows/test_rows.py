@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.study import Bench, screen_study
+from flows.findings import Bench
+from flows.study import screen_study
 from tasks.dicom.instance import Frame, Identity
 from tasks.publish.journal import Journal
 from tests.builders import AXIAL, axial_series, study

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from flows import study as study_room
-from flows.study import Bench, Findings, Work, lost_study, screen_study
+from flows.findings import Bench, Findings, Work
+from flows.study import lost_study, screen_study
 from tasks.dicom.instance import Identity, Study
 from tasks.infer.client import TritonClient
 from tasks.infer.prediction import Prediction

@@ -1,0 +1,74 @@
+"""What a study is worked on with, and what is known of it so far: the values that the steps hand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.dicom.instance import Study
+from tasks.infer.client import TritonClient
+from tasks.infer.manifest import Manifest
+from tasks.infer.prediction import Prediction
+from tasks.locate.anatomy import Anatomy, Body
+from tasks.measure.muscle import Muscle
+from tasks.measure.trabecular import Trabecular
+from tasks.outcomes import Warn
+from tasks.publish.lake import Lake
+from tasks.publish.result import ScreeningKey
+from tasks.score.study import StudyScore
+from tasks.select.eligibility import KnownPatients
+from tasks.select.series import Judgement, Selected
+from tasks.settings import Settings
+from tasks.volume.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One study to be screened, as it is sent to a worker.
+
+    Attributes:
+        known: what the list of known patients has of this one; empty when nothing.
+    """
+
+    study: Study
+    key: ScreeningKey
+    patient_key: str
+    known: KnownPatients = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every study of a night is worked on with; sent to each worker."""
+
+    run_id: str
+    settings: Settings
+    manifest: Manifest
+    client: TritonClient
+    lake: Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Vertebra:
+    """One vertebral body with what was measured in it."""
+
+    body: Body
+    trabecular: Trabecular
+    hu_120kvp: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is known of a study so far; each step returns a fuller one."""
+
+    judgements: tuple[Judgement, ...] = ()
+    selected: Selected | None = None
+    others: tuple[Selected, ...] = ()
+    volume: Volume | None = None
+    anatomy: Anatomy | None = None
+    vertebrae: tuple[Vertebra, ...] = ()
+    muscle: Muscle | None = None
+    smi_cm2_m2: float | None = None
+    prediction: Prediction | None = None
+    seconds_infer: float | None = None
+    score: StudyScore | None = None
+    picture: str | None = None
+    warnings: tuple[Warn, ...] = ()
