@@ -6,6 +6,7 @@ everyone who reads the lake: extend the list, never rename.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -124,6 +125,10 @@ class ConfigurationError(OsteoscreenError):
     """A setting or an argument cannot be used as it is."""
 
 
+class ArchiveError(OsteoscreenError):
+    """The archive gave no usable answer, however often it was asked; says what to look at."""
+
+
 class StudyEnded(OsteoscreenError):  # noqa: N818 - it ends a study, it is not an error of the program
     """A study ends here without a score, for a reason of the closed list.
 
@@ -191,6 +196,14 @@ class Warn(StrEnum):
     def sentence(self) -> str:
         """One sentence for the reviewer."""
         return _WARNINGS[self]
+
+
+def own_doubts(warnings: Iterable[str]) -> tuple[Warn, ...]:
+    """The doubts of one study, without those that every score of its model carries.
+
+    Whoever leaves the latter out says them once for all that is shown: above a list, below a picture.
+    """
+    return tuple(Warn(word) for word in warnings if word != Warn.PHANTOM_REFERENCE)
 
 
 _WARNINGS: dict[Warn, str] = {

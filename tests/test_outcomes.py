@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tasks.outcomes import Excluded, Failed, OsteoscreenError, Outcome, Reason, StudyEnded, Warn
+from tasks.outcomes import Excluded, Failed, OsteoscreenError, Outcome, Reason, StudyEnded, Warn, own_doubts
 
 # The contract with everyone who reads the lake, copied from the plan; `internal_error` is ours.
 EXCLUDED = (
@@ -74,3 +74,7 @@ def test_an_ending_survives_the_way_between_processes(end: StudyEnded) -> None:
     copy = pickle.loads(pickle.dumps(end))  # noqa: S301 - our own bytes, as Dask sends them
     assert (type(copy), copy.reason, copy.detail) == (type(end), end.reason, end.detail)
     assert isinstance(copy, OsteoscreenError)
+
+
+def test_what_every_score_of_the_model_carries_is_no_doubt_of_one_study() -> None:
+    assert own_doubts(["noisy", "phantom_reference", "metal_nearby"]) == (Warn.NOISY, Warn.METAL_NEARBY)

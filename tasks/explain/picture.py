@@ -38,7 +38,7 @@ from tasks.explain.words import (
     label_words,
     model_sentence,
 )
-from tasks.outcomes import Warn
+from tasks.outcomes import own_doubts
 from tasks.schema import ScreeningRow, Tier
 from tasks.score.study import PHANTOM_REFERENCE
 
@@ -131,7 +131,7 @@ def _draw_heading(figure: Figure, screening: ScreeningRow, tier: Tier) -> None:
 
 def _draw_warnings(figure: Figure, screening: ScreeningRow) -> None:
     """The doubts as sentences; that the weights are no clinical ones stands in the footer."""
-    sentences = [Warn(word).sentence for word in screening.warnings if word != Warn.PHANTOM_REFERENCE]
+    sentences = [doubt.sentence for doubt in own_doubts(screening.warnings)]
     _write(figure, 345, 556, "Warnings" if sentences else "No warnings", 11, bold=True)
     shown = sentences[:MOST_WARNINGS]
     if len(sentences) > MOST_WARNINGS:

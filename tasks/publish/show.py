@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from tasks.outcomes import Warn
+from tasks.outcomes import own_doubts
 
 _FORMULA_STARTS = ("=", "+", "-", "@")  # what a spreadsheet takes for a formula (OWASP)
 _TIER_STYLES = {"high": "bold red", "intermediate": "yellow", "low": "green"}
@@ -31,7 +31,6 @@ _WORKLIST_COLUMNS = {  # what fits a terminal: column → (heading, digits of a 
     "study_uid": ("study", 0),
 }
 _UID_SHOWN = 10  # last digits of a UID: enough to name a study, and `osteoscreen explain` takes them
-_SAID_ABOVE = {Warn.PHANTOM_REFERENCE}  # true of every row, and said in the title
 NOT_RULED_OUT = "Not on this list, or low on it, does not rule out low bone density."
 
 
@@ -72,7 +71,7 @@ def worklist_table(worklist: pa.Table) -> RichTable:
         shown.add_column(heading, overflow="fold")
     for row in worklist.to_pylist():
         row["study_uid"] = f"…{row['study_uid'][-_UID_SHOWN:]}"
-        row["warnings"] = [word for word in row["warnings"] if word not in _SAID_ABOVE]
+        row["warnings"] = list(own_doubts(row["warnings"]))
         cells = [Text(_words(row[name], digits)) for name, (_, digits) in _WORKLIST_COLUMNS.items()]
         cells[1].stylize(_TIER_STYLES[row["risk_tier"]])
         shown.add_row(*cells)
