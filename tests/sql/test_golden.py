@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -167,6 +168,20 @@ def test_every_file_says_how_to_run_it() -> None:
         head = text[: text.index("\nWITH") if "\nWITH" in text else text.index("\nSELECT")]
         assert all(line.startswith("--") for line in head.splitlines())
         assert f"{name}.sql" in head
+
+
+def test_what_stands_today_is_the_same_in_every_file() -> None:
+    """Each file must run by itself, so none can use another's answer: the rule is written in each."""
+    rules = {
+        name: re.findall(
+            r"WHERE superseded_at IS NULL\s+(?:--.*\s+)?(QUALIFY row_number.*screened_at.*)", text
+        )
+        for name, text in analyst_queries().items()
+        if "superseded_at" in text
+    }
+    assert set(rules) == {"screenings_latest", "vertebrae_latest", "refusals", "worklist"}
+    assert {len(found) for found in rules.values()} == {1}
+    assert len({rule for found in rules.values() for rule in found}) == 1
 
 
 def test_the_database_opens_elsewhere_and_tells_what_columns_mean(lake: Lake, tmp_path: Path) -> None:
