@@ -6,7 +6,6 @@ A value that is absent or cannot be read becomes None (or an empty string); noth
 from __future__ import annotations
 
 import math
-import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 from tasks.dicom.instance import Frame, Identity, Instance
 from tasks.dicom.stack import Orientation, Vector
 from tasks.dicom.tags import Encoding, walk
+from tasks.dicom.uids import plain_uid
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 IMAGE_TYPE = 0x00080008
@@ -66,6 +66,7 @@ PADDING_VALUE = 0x00280120
 PADDING_LIMIT = 0x00280121
 RESCALE_INTERCEPT = 0x00281052
 RESCALE_SLOPE = 0x00281053
+RESCALE_TYPE = 0x00281054
 MODALITY_LUT_SEQUENCE = 0x00283000
 
 SHARED_GROUPS = 0x52009229
@@ -77,10 +78,6 @@ WANTED = frozenset(value for name, value in list(globals().items()) if name.isup
 MAX_FRAMES = 20_000
 # Code meaning, looked for inside items of sequences only.
 CODE_MEANING = 0x00080104
-# PS3.5 section 9.1 allows digits and dots, 64 of them; some archives write letters too.
-_UID = re.compile("[0-9.]{1,64}")
-_NOT_UID = re.compile("[^0-9A-Za-z.-]")
-MAX_UID_LENGTH = 128
 # Characters that reset the character set of a text (PS3.5 section 6.1.2.5.3).
 _DELIMITERS = set(b"\r\n\f\t\\^=")
 ITEM_HEADER_BYTES = 8
@@ -103,9 +100,8 @@ class Fields:
         return self._values.get(tag, b"").decode("ascii", "ignore").strip(" \0")
 
     def uid(self, tag: int) -> str:
-        """A UID, without any character that could mean something in a path."""
-        text = self.ascii(tag)
-        return text if _UID.fullmatch(text) else _NOT_UID.sub("", text)[:MAX_UID_LENGTH]
+        """A UID of digits and dots, as `plain_uid` makes it of whatever stands there."""
+        return plain_uid(self._values.get(tag, b""))
 
     def text(self, tag: int) -> str:
         """Text in the header's character set; bytes that it cannot explain become U+FFFD."""
@@ -189,7 +185,7 @@ def instance_from(
         study_uid=fields.uid(STUDY_UID),
         series_uid=fields.uid(SERIES_UID),
         sop_instance_uid=fields.uid(SOP_INSTANCE_UID),
-        sop_class_uid=ascii_(SOP_CLASS_UID),
+        sop_class_uid=fields.uid(SOP_CLASS_UID),
         transfer_syntax_uid=transfer_syntax_uid,
         content_token=content_token,
         identity=Identity(
@@ -208,7 +204,7 @@ def instance_from(
         series_number=fields.integer(SERIES_NUMBER),
         acquisition_number=fields.integer(ACQUISITION_NUMBER),
         instance_number=fields.integer(INSTANCE_NUMBER),
-        frame_of_reference_uid=ascii_(FRAME_OF_REFERENCE_UID),
+        frame_of_reference_uid=fields.uid(FRAME_OF_REFERENCE_UID),
         sex=ascii_(SEX),
         age_text=ascii_(AGE),
         patient_height_m=number(PATIENT_SIZE),
@@ -231,6 +227,7 @@ def instance_from(
         pixel_representation=signed,
         samples_per_pixel=unsigned(SAMPLES_PER_PIXEL) or 1,
         photometric=ascii_(PHOTOMETRIC) or "MONOCHROME2",
+        rescale_type=ascii_(RESCALE_TYPE),
         padding_value=fields.stored(PADDING_VALUE, signed),
         padding_limit=fields.stored(PADDING_LIMIT, signed),
         pixel_offset=pixel_offset,

@@ -30,6 +30,7 @@ from tasks.dicom.tags import (
     Walk,
     walk,
 )
+from tasks.dicom.uids import plain_uid
 from tasks.dicom.with_pydicom import Unreadable, read_data_set, read_file, with_functional_groups
 
 # Headers of CT slices end within 1 to 8 KiB; one read of this size is enough for nearly all.
@@ -161,7 +162,7 @@ class _Header:
 
     @property
     def sop_class(self) -> str:
-        return self.found.values.get(f.SOP_CLASS_UID, b"").decode("ascii", "ignore").strip(" \0")
+        return plain_uid(self.found.values.get(f.SOP_CLASS_UID, b""))
 
     @property
     def is_doubtful(self) -> bool:
@@ -179,8 +180,8 @@ def _interpret(buffer: bytes, size_bytes: int) -> _Header | None:
     else:
         return _by_pydicom(buffer, size_bytes) if _may_be_data_set(buffer) else None
     meta = walk(buffer, start, size_bytes, EXPLICIT_LITTLE, _META, stop_group=0x0002)
-    media_class = _uid(meta.values.get(MEDIA_STORAGE_SOP_CLASS_UID, b""))
-    syntax = _uid(meta.values.get(TRANSFER_SYNTAX_UID, b""))
+    media_class = plain_uid(meta.values.get(MEDIA_STORAGE_SOP_CLASS_UID, b""))
+    syntax = plain_uid(meta.values.get(TRANSFER_SYNTAX_UID, b""))
     if meta.end is End.NEEDS_MORE:
         return _Header(meta, EXPLICIT_LITTLE, syntax, media_class)
     header = _by_walking(buffer, meta.position, size_bytes, syntax, media_class)
@@ -206,7 +207,7 @@ def _by_pydicom(buffer: bytes, size_bytes: int) -> _Header | None:
         reading = read_file(buffer, size_bytes, WANTED)
     except Unreadable:
         return None
-    syntax = reading.transfer_syntax_uid or _SYNTAX_OF[reading.encoding]
+    syntax = plain_uid(reading.transfer_syntax_uid.encode()) or _SYNTAX_OF[reading.encoding]
     return _Header(reading.walk, reading.encoding, syntax, dataset=reading.dataset)
 
 
@@ -265,7 +266,3 @@ def _token(fields: Fields, size_bytes: int, buffer: bytes) -> str:
 
 def _no_image(sop_class: str) -> NoImage | None:
     return next((why for beginning, why in _OBJECTS if sop_class.startswith(beginning)), None)
-
-
-def _uid(raw: bytes) -> str:
-    return raw.decode("ascii", "ignore").strip(" \0")

@@ -49,6 +49,8 @@ class Instance:
         content_token: changes when the content does; short hexadecimal.
         frames: one entry per plane; a classic CT image has exactly one.
         pixel_spacing_mm: (between rows, between columns).
+        rescale_type: unit of the rescaled values as the header has it; where frames differ, each once, parted
+            by backslashes; empty when it is silent.
         pixel_offset: byte offset in the file at which the value of PixelData starts (for encapsulated data,
             at the basic offset table item); None when it is not known or the data set is deflated.
         pixel_length: length in bytes of that value as declared; None for undefined length.
@@ -96,6 +98,7 @@ class Instance:
     pixel_representation: int = 0
     samples_per_pixel: int = 1
     photometric: str = "MONOCHROME2"
+    rescale_type: str = ""
     padding_value: int | None = None
     padding_limit: int | None = None
     pixel_offset: int | None = None

@@ -145,6 +145,9 @@ def _with_functional_groups(instance: Instance, dataset: Dataset) -> Instance:
     if any(frame is None for frame in frames):
         problem = problem or "a frame without rescale, so no Hounsfield units"
     first = groups[0]
+    units = {
+        unit for group in groups for unit in group.strings("PixelValueTransformationSequence", "RescaleType")
+    }
     image_type = instance.image_type or first.strings("CTImageFrameTypeSequence", "FrameType")
     kvp = first.numbers("CTXRayDetailsSequence", "KVP")
     kernel = first.strings("CTReconstructionSequence", "ConvolutionKernel")
@@ -159,6 +162,7 @@ def _with_functional_groups(instance: Instance, dataset: Dataset) -> Instance:
         image_type=image_type,
         kvp=kvp[0] if kvp else instance.kvp,
         kernel="\\".join(kernel) or instance.kernel,
+        rescale_type="\\".join(sorted(units)) or instance.rescale_type,
         gantry_tilt_deg=tilt[0] if tilt else instance.gantry_tilt_deg,
         contrast_agent=instance.contrast_agent or _contrast(dataset),
         problem=problem,

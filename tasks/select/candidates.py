@@ -6,6 +6,7 @@ Images are parted by what they are before any geometry is computed, so that one 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tasks.select.words import Contrast, Region, contrast_of_agent, contrast_of_
 
 # Gaps off the median by no more than this are how positions were written (two decimals), not how they lie.
 ROUNDING_MM = 0.02
+# RescaleType (PS3.3 C.11.1.1.2): HU, US for unspecified, and the name as people have spelt it.
+_HOUNSFIELD = re.compile(r"(?:HU|US|HOUN\w*FIELD(?: UNITS?)?)?")
 _LOCALIZER_TYPES = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"})
 
 
@@ -96,6 +99,12 @@ def is_localizer(instance: Instance) -> bool:
     return not _LOCALIZER_TYPES.isdisjoint(value.strip().upper() for value in instance.image_type)
 
 
+def is_hounsfield(instance: Instance) -> bool:
+    """Whether the rescaled values may be Hounsfield units: RescaleType says so, or says nothing."""
+    units = (unit.strip().upper() for unit in instance.rescale_type.split("\\"))
+    return all(_HOUNSFIELD.fullmatch(unit) for unit in units)
+
+
 def _kind(instance: Instance) -> Hashable:
     """What images must share to be slices of one stack; digits that only rounding moves are dropped.
 
@@ -107,6 +116,7 @@ def _kind(instance: Instance) -> Hashable:
         instance.sop_class_uid,
         _is_derived(instance),
         is_localizer(instance),
+        is_hounsfield(instance),
         instance.rows,
         instance.columns,
         tuple(round(edge, 3) for edge in instance.pixel_spacing_mm or ()),

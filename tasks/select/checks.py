@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from tasks.select.candidates import Candidate, irregular_gaps, is_localizer
+from tasks.select.candidates import Candidate, irregular_gaps, is_hounsfield, is_localizer
 from tasks.select.words import Contrast, Region
 from tasks.settings import Settings
 
@@ -26,6 +26,8 @@ SHOWN_TERMS = frozenset(
     {"CR", "CT", "DX", "MG", "MR", "NM", "OT", "PR", "PT", "RF", "RTDOSE", "RTIMAGE", "SC", "SEG", "SR", "US"}
     | {"XA", "RGB", "YBR_FULL", "YBR_FULL_422", "PALETTE COLOR", "MONOCHROME1", "MONOCHROME2"}
 )
+#: Defined terms of RescaleType, PS3.3 C.11.1.1.2, other than Hounsfield's.
+RESCALE_TYPES = frozenset({"OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"})
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 # Words of ImageType and SeriesDescription for pixels that are no reconstructed attenuation.
 _DERIVED_WORDS = (
@@ -91,6 +93,8 @@ def derived(candidate: Candidate, _: Settings) -> str | None:
         return "secondary capture"
     if first.samples_per_pixel != 1 or first.photometric.strip() not in GREY:
         return f"{first.samples_per_pixel} samples a pixel, {_code(first.photometric)}"
+    if not all(map(is_hounsfield, candidate.instances)):
+        return f"values in {_code(first.rescale_type, RESCALE_TYPES)}, not in Hounsfield units"
     if found := _DERIVED_IN_TYPE.search(_types(candidate)) or _DERIVED_IN_DESCRIPTION.search(
         _description(candidate)
     ):
@@ -199,6 +203,6 @@ def _slices_lost(gap_mm: float, spacing_mm: float) -> int:
     return multiple - 1 if multiple > 1 and abs(gap_mm / spacing_mm - multiple) < MULTIPLE_TOLERANCE else 0
 
 
-def _code(value: str) -> str:
+def _code(value: str, terms: frozenset[str] = SHOWN_TERMS) -> str:
     """A term of the standard; anything else a header says may be a name, and is not shown."""
-    return value.strip() if value.strip() in SHOWN_TERMS else "of no defined term"
+    return value.strip() if value.strip() in terms else "of no defined term"

@@ -73,9 +73,9 @@ SERIES_RULES: tuple[Rule[Candidate], ...] = (
     ),
     Rule(
         Reason.DERIVED,
-        "ImageType, SeriesDescription, SOPClassUID, PhotometricInterpretation",
+        "ImageType, SeriesDescription, SOPClassUID, PhotometricInterpretation, RescaleType",
         "",
-        "PS3.3 C.8.2.1.1.1; projections and material maps are not attenuation",
+        "PS3.3 C.8.2.1.1.1, C.11.1.1.2; projections and material maps are not attenuation",
         checks.derived,
     ),
     Rule(

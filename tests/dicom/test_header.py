@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pydicom.uid import (
 
 from tasks.dicom.header import MAX_HEADER_BYTES, NoImage, Passed, parse_header, read_header
 from tasks.dicom.instance import Frame, Instance
+from tasks.dicom.uids import plain_uid
 from tests.dicom.files import COLUMNS, ROWS, ct_slice, enhanced_ct, file_bytes
 
 SYNTAXES = [
@@ -284,10 +286,65 @@ def parse_token(source: str, data: bytes) -> str:
     return outcome.content_token
 
 
-def test_uids_carry_nothing_that_means_something_in_a_path() -> None:
+def with_study_uid(raw: bytes) -> bytes:
+    value = raw + b"\0" * (len(raw) % 2)
+    return file_bytes(ct_slice()).replace(
+        b"UI\x06\x001.2.3\0", b"UI" + struct.pack("<H", len(value)) + value, 1
+    )
+
+
+@pytest.mark.parametrize("raw", [b"1.2.840.113619.2.55", b"9", b"1.2." + b"3" * 60])
+def test_a_uid_stands_as_it_is(raw: bytes) -> None:
+    assert parsed(with_study_uid(raw)).study_uid == raw.decode()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(min_size=1, max_size=200))
+def test_whatever_stands_for_a_uid_becomes_digits_and_dots(raw: bytes) -> None:
+    uid = plain_uid(raw)
+    assert uid == "" if not raw.strip(b" \0") else re.fullmatch(r"[0-9][0-9.]{0,63}", uid)
+    assert uid == plain_uid(raw + b"\0")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"../../", b"....", b"LEAK^MANN.evil", "1.2.\xe9".encode("latin-1"), b"1.2\n3", b"1" * 70]
+)
+def test_what_is_no_uid_leaves_no_word_and_stays_one_study(raw: bytes) -> None:
+    uid = parsed(with_study_uid(raw)).study_uid
+    assert uid.startswith("2.25.")
+    assert uid == parsed(with_study_uid(raw)).study_uid
+    assert uid != parsed(with_study_uid(raw + b"x")).study_uid
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_no_uid_of_a_header_carries_words() -> None:
     ds = ct_slice()
-    data = file_bytes(ds).replace(b"UI\x06\x001.2.3\0", b"UI\x06\x00../../")
-    assert parsed(data).study_uid == "...."
+    words = "LEAK^MANN"
+    ds.SeriesInstanceUID = ds.SOPInstanceUID = ds.FrameOfReferenceUID = words
+    instance = parsed(file_bytes(ds).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.LEAKMANN.1\0\0"))
+    assert "LEAK" not in repr(instance)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_the_unit_of_the_values_is_read(syntax: UID) -> None:
+    ds = ct_slice()
+    assert parsed(file_bytes(ds, syntax)).rescale_type == ""
+    ds = ct_slice()
+    ds.RescaleType = "Z_EFF"
+    assert parsed(file_bytes(ds, syntax)).rescale_type == "Z_EFF"
+
+
+def test_the_unit_is_read_from_a_bare_data_set() -> None:
+    ds = ct_slice()
+    ds.RescaleType = "Z_EFF"
+    assert parsed(file_bytes(ds, preamble=False)).rescale_type == "Z_EFF"
+
+
+def test_the_units_of_an_enhanced_image_are_those_of_all_its_frames() -> None:
+    ds = enhanced_ct([1.0, 2.0, 3.0])
+    assert parsed(file_bytes(ds)).rescale_type == "HU"
+    ds.PerFrameFunctionalGroupsSequence[1].PixelValueTransformationSequence[0].RescaleType = "MGML"
+    assert parsed(file_bytes(ds)).rescale_type == "HU\\MGML"
 
 
 def test_real_series(real_ct: Path) -> None:

@@ -74,6 +74,9 @@ REFUSALS: list[tuple[Reason, Callable[[], list[Instance]]]] = [
     (Reason.DERIVED, lambda: axial_series(series_description="MonoE 70 keV")),
     (Reason.DERIVED, lambda: axial_series(sop_class_uid="1.2.840.10008.5.1.4.1.1.7")),
     (Reason.DERIVED, lambda: axial_series(photometric="RGB", samples_per_pixel=3)),
+    (Reason.DERIVED, lambda: axial_series(rescale_type="MGML")),
+    (Reason.DERIVED, lambda: axial_series(rescale_type="HU_MOD")),
+    (Reason.DERIVED, lambda: axial_series(rescale_type="HU\\Z_EFF")),
     (Reason.NOT_AXIAL, lambda: [_upright(n, CORONAL) for n in range(60)]),
     (Reason.NOT_AXIAL, lambda: [_upright(n, SAGITTAL) for n in range(60)]),
     (Reason.NOT_AXIAL, lambda: tilted_series(0.9397, 0.3420, sheared=False)),
@@ -128,6 +131,18 @@ def test_a_study_is_refused_with_its_reason(reason: Reason, make: Callable[[], l
         select_series(study(make()), SETTINGS, known_osteoporosis={("KNOWN", "")})
     assert ended.value.reason is reason
     assert ended.value.detail
+
+
+@pytest.mark.parametrize("unit", ["", "HU", "US", "hu ", "Hounsfield", "Houndsfield Unit"])
+def test_hounsfield_units_pass_however_they_are_spelt(unit: str) -> None:
+    assert select_series(study(axial_series(rescale_type=unit)), SETTINGS).series_uid
+
+
+def test_a_unit_of_no_defined_term_is_not_shown() -> None:
+    with pytest.raises(Excluded) as refused:
+        select_series(study(axial_series(rescale_type="LEAK^MANN")), SETTINGS)
+    assert refused.value.reason is Reason.DERIVED
+    assert "LEAK" not in refused.value.detail
 
 
 TABLE = [(rule.reason, rule.needs, rule.source, rule.limit) for rule in SERIES_RULES] + [
