@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tasks.dicom.header import parse_header
-from tasks.dicom.instance import Frame, Instance
+from tasks.dicom.instance import Instance
 from tasks.dicom.pixel_data import Read
 from tasks.dicom.stack import stack_planes
 from tasks.outcomes import Failed, Reason
@@ -32,9 +31,9 @@ class Remote:
         self.wanted: list[list[str]] = []
         self.opened: list[str] = []
 
-    def listed(self, **changes: Any) -> list[Instance]:  # noqa: ANN401 - any field
-        index = [replace(self._delivered(name), size_bytes=0, pixel_offset=None) for name in self.files]
-        return [*index[:-1], replace(index[-1], **changes)]
+    def listed(self, change: Callable[[Instance], Instance] = lambda listed: listed) -> list[Instance]:
+        index = (replace(self._delivered(name), size_bytes=0, pixel_offset=None) for name in self.files)
+        return [change(instance) for instance in index]
 
     def want(self, instances: Sequence[Instance]) -> None:
         self.wanted.append([instance.source for instance in instances])
@@ -73,20 +72,31 @@ def test_what_is_decoded_is_not_wanted_again() -> None:
     assert remote.wanted == [["0"]]
 
 
+def raised(listed: Instance) -> Instance:
+    """The same image a tenth of a millimetre higher."""
+    (frame,) = listed.frames
+    assert frame.position_mm is not None
+    x, y, z = frame.position_mm
+    return replace(listed, frames=(replace(frame, position_mm=(x, y, z + 0.1)),))
+
+
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    ("change", "what"),
     [
-        ({"study_uid": "1.2.3.4.5.6"}, "study_uid"),
-        ({"series_uid": "1.2.3.4.5.6"}, "series_uid"),
-        ({"sop_instance_uid": "1.2.3.4.5.6"}, "sop_instance_uid"),
-        ({"rows": 7}, "rows"),
-        ({"pixel_spacing_mm": (0.9, 0.9)}, "pixel spacing"),
-        ({"frames": (Frame((-100.0, -100.0, 16.1), (1, 0, 0, 0, 1, 0)),)}, "position"),
+        (lambda listed: replace(listed, study_uid="1.2.3.4.5.6"), "study_uid"),
+        (lambda listed: replace(listed, series_uid="1.2.3.4.5.6"), "series_uid"),
+        (lambda listed: replace(listed, sop_instance_uid=f"{listed.sop_instance_uid}.7"), "sop_instance_uid"),
+        (lambda listed: replace(listed, rows=7), "rows"),
+        (lambda listed: replace(listed, pixel_spacing_mm=(0.9, 0.9)), "pixel spacing"),
+        (lambda listed: replace(listed, frames=listed.frames * 2), "number of frames"),
+        (raised, "position"),
     ],
 )
-def test_another_image_than_the_one_listed_is_refused(changes: dict[str, object], what: str) -> None:
+def test_another_image_than_the_one_listed_is_refused(
+    change: Callable[[Instance], Instance], what: str
+) -> None:
     remote = Remote()
-    volume = Volume(stack_planes(remote.listed(**changes)), remote)
+    volume = Volume(stack_planes(remote.listed(change)), remote)
     with pytest.raises(Failed, match=f"another {what} than listed") as failed:
         volume.hu(3)
     assert failed.value.reason is Reason.UNREADABLE_FILE
