@@ -41,6 +41,7 @@ CONTRAST_AGENT_SEQUENCE = 0x00180012
 BODY_PART = 0x00180015
 SLICE_THICKNESS = 0x00180050
 KVP = 0x00180060
+RECONSTRUCTION_DIAMETER = 0x00181100
 GANTRY_TILT = 0x00181120
 KERNEL = 0x00181210
 PATIENT_POSITION = 0x00185100
@@ -52,6 +53,7 @@ INSTANCE_NUMBER = 0x00200013
 IMAGE_POSITION = 0x00200032
 IMAGE_ORIENTATION = 0x00200037
 FRAME_OF_REFERENCE_UID = 0x00200052
+SLICE_LOCATION = 0x00201041
 SAMPLES_PER_PIXEL = 0x00280002
 PHOTOMETRIC = 0x00280004
 NUMBER_OF_FRAMES = 0x00280008
@@ -217,6 +219,8 @@ def instance_from(
         contrast_agent=text(CONTRAST_AGENT) or fields.in_sequence(CONTRAST_AGENT_SEQUENCE, CODE_MEANING),
         gantry_tilt_deg=number(GANTRY_TILT),
         slice_thickness_mm=number(SLICE_THICKNESS),
+        slice_location_mm=number(SLICE_LOCATION),
+        reconstruction_diameter_mm=number(RECONSTRUCTION_DIAMETER),
         pixel_spacing_mm=(spacing[0], spacing[1]) if len(spacing) == 2 else None,
         rows=unsigned(ROWS) or 0,
         columns=unsigned(COLUMNS) or 0,

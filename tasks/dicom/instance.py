@@ -48,6 +48,8 @@ class Instance:
         size_bytes: size of the whole file.
         content_token: changes when the content does; short hexadecimal.
         frames: one entry per plane; a classic CT image has exactly one.
+        slice_location_mm: place along the table; says again how far slices lie apart.
+        reconstruction_diameter_mm: edge of the image; says again how large its pixels are.
         pixel_spacing_mm: (between rows, between columns).
         rescale_type: unit of the rescaled values as the header has it; where frames differ, each once, parted
             by backslashes; empty when it is silent.
@@ -88,6 +90,8 @@ class Instance:
     contrast_agent: str = ""
     gantry_tilt_deg: float | None = None
     slice_thickness_mm: float | None = None
+    slice_location_mm: float | None = None
+    reconstruction_diameter_mm: float | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     rows: int = 0
     columns: int = 0

@@ -151,6 +151,7 @@ def _with_functional_groups(instance: Instance, dataset: Dataset) -> Instance:
     image_type = instance.image_type or first.strings("CTImageFrameTypeSequence", "FrameType")
     kvp = first.numbers("CTXRayDetailsSequence", "KVP")
     kernel = first.strings("CTReconstructionSequence", "ConvolutionKernel")
+    diameter = first.numbers("CTReconstructionSequence", "ReconstructionDiameter")
     tilt = first.numbers("CTGeometrySequence", "GantryDetectorTilt") or first.numbers(
         "CTAcquisitionDetailsSequence", "GantryDetectorTilt"
     )
@@ -160,6 +161,7 @@ def _with_functional_groups(instance: Instance, dataset: Dataset) -> Instance:
         pixel_spacing_mm=spacing or instance.pixel_spacing_mm,
         slice_thickness_mm=thickness if thickness is not None else instance.slice_thickness_mm,
         image_type=image_type,
+        reconstruction_diameter_mm=diameter[0] if diameter else instance.reconstruction_diameter_mm,
         kvp=kvp[0] if kvp else instance.kvp,
         kernel="\\".join(kernel) or instance.kernel,
         rescale_type="\\".join(sorted(units)) or instance.rescale_type,

@@ -94,14 +94,14 @@ SERIES_RULES: tuple[Rule[Candidate], ...] = (
     ),
     Rule(
         Reason.ANISOTROPIC_PIXELS,
-        "PixelSpacing",
+        "PixelSpacing, ReconstructionDiameter",
         "selection.max_pixel_anisotropy",
-        "areas and discs assume square pixels",
+        "areas and discs assume square pixels of known size",
         checks.anisotropic_pixels,
     ),
     Rule(
         Reason.UNEVEN_SPACING,
-        "ImagePositionPatient",
+        "ImagePositionPatient, SliceLocation",
         "selection.max_spacing_deviation",
         "lengths along the body are counted in slices",
         checks.uneven_spacing,

@@ -326,6 +326,20 @@ def test_no_uid_of_a_header_carries_words() -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_says_the_lengths_again_is_read(syntax: UID) -> None:
+    ds = ct_slice()
+    ds.SliceLocation, ds.ReconstructionDiameter = "-41.25", "360"
+    instance = parsed(file_bytes(ds, syntax))
+    assert (instance.slice_location_mm, instance.reconstruction_diameter_mm) == (-41.25, 360)
+
+
+def test_an_enhanced_image_says_its_size_among_its_groups() -> None:
+    ds = enhanced_ct([1.0, 2.0])
+    ds.SharedFunctionalGroupsSequence[0].CTReconstructionSequence[0].ReconstructionDiameter = 500
+    assert parsed(file_bytes(ds)).reconstruction_diameter_mm == 500
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_the_unit_of_the_values_is_read(syntax: UID) -> None:
     ds = ct_slice()
     assert parsed(file_bytes(ds, syntax)).rescale_type == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,6 +52,19 @@ def two_centres() -> list[Instance]:
     ]
 
 
+def rescaled(in_plane: float = 1.0, along: float = 1.0) -> list[Instance]:
+    """A series whose pixel spacing or slice positions became larger by a factor, and nothing else."""
+    return [
+        axial_slice(
+            along * n,
+            slice_location_mm=-float(n),
+            reconstruction_diameter_mm=512 * 0.7,
+            pixel_spacing_mm=(in_plane * 0.7, in_plane * 0.7),
+        )
+        for n in range(300)
+    ]
+
+
 def damaged(instances: Sequence[Instance], *numbers: int) -> list[Instance]:
     return [
         replace(instance, problem="cut", frames=()) if n in numbers else instance
@@ -86,7 +100,9 @@ REFUSALS: list[tuple[Reason, Callable[[], list[Instance]]]] = [
     (Reason.GANTRY_TILT, lambda: axial_series(gantry_tilt_deg=-12.0)),
     (Reason.ANISOTROPIC_PIXELS, lambda: axial_series(pixel_spacing_mm=(0.7, 0.8))),
     (Reason.ANISOTROPIC_PIXELS, lambda: axial_series(pixel_spacing_mm=None)),
+    *((Reason.ANISOTROPIC_PIXELS, partial(rescaled, in_plane=factor)) for factor in (0.7, 1.25, 1.5)),
     (Reason.UNEVEN_SPACING, jittered),
+    *((Reason.UNEVEN_SPACING, partial(rescaled, along=factor)) for factor in (0.7, 1.25, 1.5)),
     (Reason.UNEVEN_SPACING, two_centres),
     (Reason.UNEVEN_SPACING, lambda: axial_series(100) + axial_series(100, start_mm=100.5)),
     (Reason.TOO_FEW_SLICES, lambda: axial_series(9)),
@@ -131,6 +147,20 @@ def test_a_study_is_refused_with_its_reason(reason: Reason, make: Callable[[], l
         select_series(study(make()), SETTINGS, known_osteoporosis={("KNOWN", "")})
     assert ended.value.reason is reason
     assert ended.value.detail
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"reconstruction_diameter_mm": 350.0},
+        {"reconstruction_diameter_mm": 0.0, "slice_location_mm": 12.0},
+    ],
+    ids=["agrees", "rounded", "says nothing"],
+)
+def test_a_header_that_says_its_lengths_twice_alike_passes(said: dict[str, float]) -> None:
+    images = [replace(image, **said) for image in rescaled()]  # type: ignore[arg-type]
+    assert select_series(study(images), SETTINGS).series_uid
 
 
 @pytest.mark.parametrize("unit", ["", "HU", "US", "hu ", "Hounsfield", "Houndsfield Unit"])
