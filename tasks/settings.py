@@ -21,6 +21,7 @@ from pydantic_settings import (
 from tasks.outcomes import ConfigurationError
 
 CONFIG_FILE = "osteoscreen.toml"
+_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
 class _Section(BaseModel):
@@ -298,6 +299,29 @@ class Cluster(_Section):
     )
 
 
+class Calendar(_Section):
+    """When nights and backfills run, and who hears when one breaks."""
+
+    time_zone: str | None = Field(
+        None, description="Zone of every hour here, such as Europe/Berlin; default: the machine's own."
+    )
+    night: str = Field(
+        "01:00", pattern=_CLOCK, description="When the deployed night starts, by that zone's wall clock."
+    )
+    patience_minutes: float = Field(
+        15.0, ge=0, description="How long a night waits for a backfill to let go of the lake."
+    )
+    window_studies: int = Field(
+        250, ge=1, description="Most studies of one window of a backfill; a single day may hold more."
+    )
+    notify_url: SecretStr | None = Field(
+        None, description="Web hook that gets a small JSON document when a deployed run breaks."
+    )
+    notify_command: tuple[str, ...] = Field(
+        (), description="Program with its arguments that gets the same document on standard input."
+    )
+
+
 class Settings(BaseSettings):
     """Everything a night can be told."""
 
@@ -317,6 +341,11 @@ class Settings(BaseSettings):
         None, description="host:port of a Triton server's gRPC; without it the embedded server is started."
     )
     keep_pictures: bool = Field(True, description="Write the explaining picture of every scored study.")
+    keep_crops: bool = Field(
+        False,
+        description="Keep what the model saw of every scored study, so that another model version can score "
+        "it without the archive.",
+    )
     patient_key_secret: SecretStr | None = Field(
         None,
         description="Key of the patient hash; without it a random one is kept in the lake's identities/.",
@@ -332,6 +361,7 @@ class Settings(BaseSettings):
     scoring: Scoring = Scoring()
     inference: Inference = Inference()
     cluster: Cluster = Cluster()
+    calendar: Calendar = Calendar()
 
     @classmethod
     def settings_customise_sources(

@@ -12,7 +12,17 @@ PIPELINE_NUMBER = "1"
 _DIGEST_LENGTH = 8
 # Settings that say where and how a night runs, not what it finds.
 _WITHOUT_EFFECT_ON_RESULTS = frozenset(
-    {"lake", "settle_minutes", "triton_url", "keep_pictures", "patient_key_secret", "inference", "cluster"}
+    {
+        "lake",
+        "settle_minutes",
+        "triton_url",
+        "keep_pictures",
+        "keep_crops",
+        "patient_key_secret",
+        "inference",
+        "cluster",
+        "calendar",
+    }
 )
 
 

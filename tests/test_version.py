@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tasks.settings import (
+    Calendar,
     Cluster,
     Contrast,
     Eligibility,
@@ -53,6 +54,8 @@ def test_another_limit_is_another_question(settings: Settings) -> None:
         with_(settle_minutes=30.0),
         with_(triton_url="triton:8001"),
         with_(keep_pictures=False),
+        with_(keep_crops=True),
+        with_(calendar=Calendar(night="02:00")),
         with_(patient_key_secret=SecretStr("key")),
         with_(inference=Inference(timeout_s=1.0)),
         with_(cluster=Cluster(kind="inline", workers=1)),
