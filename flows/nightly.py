@@ -23,9 +23,9 @@ from flows.night import Night, Outstanding, open_night
 from flows.progress import NightProgress
 from flows.study import lost_study, screen_study
 from flows.tally import Tally
-from tasks.archive.folder import FolderArchive, Window
+from tasks.archive.folder import FolderArchive
 from tasks.archive.memory import Memory
-from tasks.archive.scan import Scan
+from tasks.archive.scan import Scan, Window
 from tasks.infer.client import shared_client
 from tasks.publish.result import ScreeningKey
 from tasks.schema import RunStatus

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,11 +20,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.archive.grouping import arrange, kept, study_of, summarise
 from tasks.archive.memory import Memory
-from tasks.archive.rows import IMAGE, SCHEMA, File, read_rows
-from tasks.archive.scan import Counts, Scan, StudySummary, arrange, summarise
+from tasks.archive.rows import IMAGE, SCHEMA, File, instances_of, read_rows
+from tasks.archive.scan import EVERYTHING, Counts, Scan, Window
 from tasks.archive.walk import Listing, list_files
 from tasks.dicom.header import NoImage
+from tasks.dicom.instance import Study
+from tasks.dicom.source import InstanceSource, LocalFiles
 from tasks.outcomes import ConfigurationError
 
 # Files that one call reads: long enough that starting it costs nothing, short enough to show progress.
@@ -38,23 +39,6 @@ ReadChunk = Callable[[Sequence[File]], pa.Table]
 MapChunks = Callable[[ReadChunk, Iterable[Sequence[File]]], Iterable[pa.Table]]
 Progress = Callable[[int, int], None]
 """Called with (files read, files to read)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which studies a scan is asked for: days, both included, and how long a study must have been quiet."""
-
-    since: date | None = None
-    until: date | None = None
-    settle_minutes: float = 0.0
-
-    def is_dated(self) -> bool:
-        """Whether a date is asked for at all."""
-        return self.since is not None or self.until is not None
-
-    def holds(self, day: date) -> bool:
-        """Whether a day lies in the window."""
-        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
 
 
 class FolderArchive:
@@ -76,6 +60,11 @@ class FolderArchive:
         self.root = root.resolve()
 
     @property
+    def kind(self) -> str:
+        """`folder`."""
+        return "folder"
+
+    @property
     def key(self) -> str:
         """Names this archive among those that a lake remembers, without telling its path."""
         return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
@@ -83,7 +72,7 @@ class FolderArchive:
     def scan(
         self,
         memory: Memory | None = None,
-        window: Window = Window(),
+        window: Window = EVERYTHING,
         *,
         map_chunks: MapChunks | None = None,
         progress: Progress | None = None,
@@ -111,7 +100,17 @@ class FolderArchive:
             if memory:
                 memory.keep(self.key, rows)
         vanished = len(known) - len(unchanged) - _changed(new, known)
-        return self._scan(rows, window, _counts(rows, listing, len(new), vanished))
+        summaries, ranges = summarise(rows)
+        counts = _counts(rows, listing, len(new), vanished)
+        return Scan.of(summaries, window, counts, Remembered(self.root, rows, ranges))
+
+    def access(self) -> FolderAccess:
+        """How a worker gets at its studies."""
+        return FolderAccess()
+
+    def lost(self, study_uids: Iterable[str]) -> frozenset[str]:
+        """Of studies that the last scan did not list, those that are not there: all of them."""
+        return frozenset(study_uids)
 
     def _read(
         self, files: Sequence[File], map_chunks: MapChunks | None, progress: Progress | None
@@ -126,31 +125,40 @@ class FolderArchive:
                 progress(done, len(files))
             yield table
 
-    def _scan(self, rows: pa.Table, window: Window, counts: Counts) -> Scan:
-        summaries, ranges = summarise(rows)
-        settled_s = time.time() - window.settle_minutes * 60
-        studies: list[StudySummary] = []
-        arriving: list[StudySummary] = []
-        outside = undated = 0
-        for summary in summaries:
-            if window.is_dated() and summary.study_date is None:
-                undated += 1
-            elif summary.study_date is not None and not window.holds(summary.study_date):
-                outside += 1
-            elif window.settle_minutes > 0 and summary.newest_s > settled_s:
-                arriving.append(summary)
-            else:
-                studies.append(summary)
-        return Scan(
-            studies=tuple(sorted(studies, key=_by_date)),
-            arriving=tuple(sorted(arriving, key=_by_date)),
-            outside=outside,
-            undated=undated,
-            counts=counts,
-            _root=self.root,
-            _rows=rows,
-            _ranges=ranges,
-        )
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Studies in full, from the rows that a scan read or remembered.
+
+    Attributes:
+        rows: of `ARRANGED`.
+        ranges: of each study the first of its rows, and how many there are.
+    """
+
+    root: Path
+    rows: pa.Table
+    ranges: Mapping[str, tuple[int, int]]
+
+    def __call__(self, study_uid: str) -> Study:
+        """One of them; KeyError when there is no such study."""
+        rows = self.rows.slice(*self.ranges[study_uid])
+        content_key = rows.column("content_key")[0].as_py()
+        return study_of(study_uid, content_key, instances_of(self.root, kept(rows)))
+
+
+class FolderAccess:
+    """How a worker gets at the studies of a folder: their headers are known, their files are at hand."""
+
+    def headers(self, study: Study) -> Study:
+        """The study itself."""
+        return study
+
+    def instances(self) -> InstanceSource:
+        """The files."""
+        return LocalFiles()
+
+    def confirm(self, study: Study) -> None:
+        """Nothing to ask: a file that changes meanwhile is a change for the next night."""
 
 
 ARRANGED = SCHEMA.append(pa.field("kept", pa.bool_())).append(pa.field("content_key", pa.string()))
@@ -210,7 +218,3 @@ def _in_processes(read: ReadChunk, chunks: Iterable[Sequence[File]]) -> Iterator
                 yield table
     except BrokenProcessPool:
         yield from map(read, waiting)
-
-
-def _by_date(summary: StudySummary) -> tuple[date, str]:
-    return summary.study_date or date.min, summary.study_uid

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from tasks.archive.rows import IMAGE, instances_of
-from tasks.dicom.instance import Instance, Series, Study
+from tasks.dicom.instance import Study
 
 CONTENT_KEY_DIGITS = 32
 """128 bits: no two contents of one archive will ever share a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which studies a scan is asked for: days, both included, and how long a study must have been quiet."""
+
+    since: date | None = None
+    until: date | None = None
+    settle_minutes: float = 0.0
+
+    def is_dated(self) -> bool:
+        """Whether a date is asked for at all."""
+        return self.since is not None or self.until is not None
+
+    def holds(self, day: date) -> bool:
+        """Whether a day lies in the window."""
+        return (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
+
+
+EVERYTHING = Window()
+"""No date, and no waiting for quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class StudySummary:
         study_date: None when no header has a usable one.
         instances: images, each SOPInstanceUID once, those with unreadable headers among them.
         unreadable: images whose headers could not be read to their end.
-        newest_s: when the youngest of its files was written, seconds since the epoch.
+        newest_s: when its content last changed, as far as is known, seconds since the epoch.
     """
 
     study_uid: str
@@ -44,7 +57,7 @@ class StudySummary:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a scan came across.
+    """What a scan came across; the files are those of a folder.
 
     Attributes:
         files: regular files in the tree.
@@ -54,6 +67,7 @@ class Counts:
         unreadable: files that are damaged, or that may not be read.
         denied: directories and entries that could not be looked at.
         passed: files that are no images, by kind (`not_dicom`, `dicomdir`, `sr`, ...).
+        asked: studies of a network archive that were new or changed, so that it was asked for their series.
     """
 
     files: int = 0
@@ -63,6 +77,7 @@ class Counts:
     unreadable: int = 0
     denied: int = 0
     passed: Mapping[str, int] = field(default_factory=dict)
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,136 +86,78 @@ class Scan:
 
     Attributes:
         studies: those to be looked at, by date and UID.
-        arriving: studies that were left for the next night because their files are too young.
+        arriving: studies that were left for a later night because they changed too short a time ago.
         outside: studies left out by date.
         undated: studies left out because a date was asked for and they have none.
+        held: every study that the archive listed, those of the other groups among them.
+        settled_s: when the last of those arriving will have been quiet for long enough, seconds since the
+            epoch; None when none is arriving.
     """
 
     studies: tuple[StudySummary, ...]
     arriving: tuple[StudySummary, ...]
     outside: int
     undated: int
+    held: frozenset[str]
+    settled_s: float | None
+    window: Window
     counts: Counts
-    _root: Path
-    _rows: pa.Table
-    _ranges: Mapping[str, tuple[int, int]]
+    _full: Callable[[str], Study]
+
+    @classmethod
+    def of(
+        cls, found: Iterable[StudySummary], window: Window, counts: Counts, full: Callable[[str], Study]
+    ) -> Scan:
+        """Sort what was found by what the window asks for.
+
+        Args:
+            found: every study of the archive, each once.
+            full: what `study` answers with.
+        """
+        settle_s = window.settle_minutes * 60
+        now_s = time.time()
+        studies: list[StudySummary] = []
+        arriving: list[StudySummary] = []
+        held: set[str] = set()
+        outside = undated = 0
+        for summary in found:
+            held.add(summary.study_uid)
+            if window.is_dated() and summary.study_date is None:
+                undated += 1
+            elif summary.study_date is not None and not window.holds(summary.study_date):
+                outside += 1
+            elif settle_s > 0 and summary.newest_s > now_s - settle_s:
+                arriving.append(summary)
+            else:
+                studies.append(summary)
+        return cls(
+            studies=tuple(sorted(studies, key=_by_date)),
+            arriving=tuple(sorted(arriving, key=_by_date)),
+            outside=outside,
+            undated=undated,
+            held=frozenset(held),
+            settled_s=max((summary.newest_s + settle_s for summary in arriving), default=None),
+            window=window,
+            counts=counts,
+            _full=full,
+        )
 
     def study(self, study_uid: str) -> Study:
-        """A study in full, with every header.
+        """A study as it was found: with every header from a folder, as listed from a network archive.
 
         Raises:
             KeyError: when the archive holds no such study.
         """
-        first, count = self._ranges[study_uid]
-        rows = self._rows.slice(first, count)
-        return study_of(
-            study_uid, rows.column("content_key")[0].as_py(), instances_of(self._root, kept(rows))
-        )
+        return self._full(study_uid)
 
 
-def kept(rows: pa.Table) -> pa.Table:
-    """Rows without further copies of an instance."""
-    return rows.filter(rows.column("kept"))
+def study_day(text: str) -> date | None:
+    """A StudyDate (YYYYMMDD, dashes or dots allowed); None when it is no date."""
+    try:
+        return date.fromisoformat(text.replace(".", "").replace("-", "").strip())
+    except ValueError:
+        return None
 
 
-def study_of(study_uid: str, content_key: str, instances: list[Instance]) -> Study:
-    """Instances grouped by series; those of no known series are damaged ones, and counted alone."""
-    series: dict[str, list[Instance]] = defaultdict(list)
-    for instance in instances:
-        series[instance.series_uid].append(instance)
-    lost = series.pop("", [])
-    readable = [instance for instance in lost if not instance.problem]
-    if readable:
-        series[""] = readable
-    return Study(
-        study_uid=study_uid,
-        series=tuple(Series(uid, tuple(found)) for uid, found in sorted(series.items())),
-        content_key=content_key,
-        unreadable=len(lost) - len(readable),
-    )
-
-
-def arrange(rows: pa.Table) -> pa.Table:
-    """Rows in the order of their studies, with `kept` (one row per instance) and `content_key` (per study).
-
-    Of several files with one SOPInstanceUID the readable, then the largest, then the oldest is kept, so that
-    a further copy changes nothing.
-    """
-    study, instance = _codes(rows, "study_uid"), _codes(rows, "sop_instance_uid")
-    is_damaged = pc.not_equal(rows.column("problem"), "").to_numpy()
-    size, mtime = rows.column("size_bytes").to_numpy(), rows.column("mtime_ns").to_numpy()
-    path = _codes(rows, "path")
-    order = np.lexsort((path, mtime, -size, is_damaged, instance, study))
-    rows = rows.take(pa.array(order)).combine_chunks()
-    study, instance = study[order], instance[order]
-    named = pc.not_equal(rows.column("sop_instance_uid"), "").to_numpy()
-    is_copy = np.zeros(len(rows), dtype=bool)
-    is_copy[1:] = (study[1:] == study[:-1]) & (instance[1:] == instance[:-1]) & named[1:]
-    rows = rows.append_column("kept", pa.array(~is_copy))
-    return rows.append_column("content_key", pa.array(_content_keys(rows, study), pa.string()))
-
-
-def _content_keys(rows: pa.Table, study: npt.NDArray[np.int64]) -> list[str]:
-    """The content key of its study for every row, independent of paths and of order."""
-    uids = rows.column("sop_instance_uid").to_pylist()
-    tokens = rows.column("content_token").to_pylist()
-    is_kept = rows.column("kept").to_pylist()
-    keys: list[str] = []
-    for first, last in ranges_of(study):
-        content = sorted((uids[n], tokens[n]) for n in range(first, last) if is_kept[n])
-        digest = hashlib.sha256("\\n".join(f"{uid} {token}" for uid, token in content).encode())
-        keys += [digest.hexdigest()[:CONTENT_KEY_DIGITS]] * (last - first)
-    return keys
-
-
-def ranges_of(codes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """(first, last + 1) of every run of equal codes."""
-    if not len(codes):
-        return []
-    starts = np.flatnonzero(np.diff(codes, prepend=codes[0] - 1))
-    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(codes)], strict=True))
-
-
-def summarise(rows: pa.Table) -> tuple[list[StudySummary], dict[str, tuple[int, int]]]:
-    """(a line for every study, the rows (first, count) of each) of an arranged table."""
-    codes = _codes(rows, "study_uid")
-    narrow = rows.select(["study_uid", "content_key", "kind"])
-    series, days = _codes(rows, "series_uid"), rows.column("study_date")
-    is_kept = rows.column("kept").to_numpy()
-    is_damaged = pc.not_equal(rows.column("problem"), "").to_numpy() & is_kept
-    mtime = rows.column("mtime_ns").to_numpy()
-    summaries, ranges = [], {}
-    for first, last in ranges_of(codes):
-        head = narrow.slice(first, 1).to_pylist()[0]
-        if head["kind"] != IMAGE:
-            continue
-        ranges[head["study_uid"]] = (first, last - first)
-        summaries.append(
-            StudySummary(
-                study_uid=head["study_uid"],
-                content_key=head["content_key"],
-                study_date=_first_date(days.slice(first, last - first)),
-                series=len(np.unique(series[first:last])),
-                instances=int(is_kept[first:last].sum()),
-                unreadable=int(is_damaged[first:last].sum()),
-                newest_s=float(mtime[first:last].max()) / 1e9,
-            )
-        )
-    return summaries, ranges
-
-
-def _first_date(days: pa.ChunkedArray) -> date | None:
-    """The earliest usable StudyDate (YYYYMMDD, dashes or dots allowed)."""
-    found = []
-    for text in set(days.to_pylist()):
-        try:
-            found.append(date.fromisoformat((text or "").replace(".", "").replace("-", "").strip()))
-        except ValueError:
-            continue
-    return min(found, default=None)
-
-
-def _codes(rows: pa.Table, column: str) -> npt.NDArray[np.int64]:
-    """A column as whole numbers, equal where its values are."""
-    encoded = rows.column(column).combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+def _by_date(summary: StudySummary) -> tuple[date, str]:
+    return summary.study_date or date.min, summary.study_uid

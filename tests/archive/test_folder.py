@@ -14,10 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.archive.folder import FolderArchive, ReadChunk, Window
+from tasks.archive.folder import FolderArchive, ReadChunk
 from tasks.archive.memory import Memory
 from tasks.archive.rows import File
-from tasks.archive.scan import Scan
+from tasks.archive.scan import Scan, Window
 from tasks.dicom.header import read_header
 from tasks.dicom.instance import Instance
 from tasks.outcomes import ConfigurationError, StudyEnded
