@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ from distributed import Client
 from flows.cluster import Lost, dask_client, fan_out
 from tasks.outcomes import ConfigurationError
 from tasks.settings import Cluster
-from tests.flows.chores import die_at_three, double, hang_at_three, raise_at_three
+from tests.flows.chores import die_at_three, double, hang_at_three, pages_for_arrays, raise_at_three
 
 WORKERS = 2
 # Two for each worker, and the one that was answered.
@@ -105,6 +106,12 @@ def test_inline_takes_nothing_ahead() -> None:
     items = iter(range(10))
     assert next(fan_out(None, double, items, timeout_s=1.0)) == 0
     assert next(items) == 1
+
+
+def test_a_worker_keeps_the_memory_of_one_array_for_the_next(client: Client) -> None:
+    arrays = 50
+    pages_of_one = 2**20 // resource.getpagesize()
+    assert client.submit(pages_for_arrays, arrays).result() < arrays * pages_of_one / 10
 
 
 def test_an_address_must_be_given_and_answer() -> None:
