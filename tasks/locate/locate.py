@@ -15,6 +15,7 @@ from tasks.locate.metal import find_metal, without_metal
 from tasks.locate.reference import check_orientation, check_scale
 from tasks.locate.sampling import coarse_slices
 from tasks.locate.sections import look_at
+from tasks.locate.sizes import check_sizes
 from tasks.outcomes import Excluded, Reason
 from tasks.settings import Settings
 from tasks.volume.geometry import Geometry, SliceStack
@@ -42,6 +43,7 @@ def locate(stack: SliceStack, settings: Settings) -> Anatomy:
     check_scale(muscle_hu, aorta)
     bodies = find_bodies(stack, column, *lungs.spine_range_mm())
     bodies = name_levels(stack, column, bodies, lungs, sections, settings.levels)
+    check_sizes(sections, bodies)
     clean, of_metal = without_metal(
         bodies, find_metal(stack, bodies, sections, settings.metal), settings.metal
     )

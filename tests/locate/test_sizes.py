@@ -1,0 +1,121 @@
+"""Lengths that are no millimetres: pixel spacing or slice distance wrong by a factor, in the whole series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.archive.folder import FolderArchive
+from tasks.locate.locate import locate
+from tasks.locate.sizes import SIZE_CHECKS, Sizes
+from tasks.outcomes import Excluded
+from tasks.select.series import select_series
+from tasks.settings import Eligibility, Settings
+from tasks.volume.geometry import Geometry, HuImage
+from tasks.volume.volume import Volume
+
+SETTINGS = Settings(eligibility=Eligibility(unknown_age="warn"))
+ADULT = Sizes(lungs_width_mm=260.0, lungs_depth_mm=180.0, stature=1.03)
+CHESTS = ("chest_ct_unenhanced", "chest_ct_philips_ffs", "chest_ct_siemens_3mm", "chest_ct_philips_5mm")
+# (in the slice, along the body): factors that the size and shape of a person give away on every real chest.
+CAUGHT = ((0.7, 1.0), (1.5, 1.0), (1.0, 0.7), (1.0, 1.5), (0.7, 0.7), (1.5, 1.5))
+# 1.25 lies within what people differ by; it is caught where header and header differ (tests/select).
+QUICK_CHEST, QUICK = "chest_ct_philips_5mm", ((0.7, 1.0), (1.0, 1.5), (0.7, 0.7))
+
+
+def failures(sizes: Sizes) -> list[str]:
+    return [check.name for check in SIZE_CHECKS if check.failure(sizes) is not None]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        ADULT,
+        Sizes(lungs_width_mm=195.0, lungs_depth_mm=120.0, stature=0.85),
+        Sizes(lungs_width_mm=345.0, lungs_depth_mm=240.0, stature=1.28),
+        replace(ADULT, lungs_width_mm=140.0),
+        replace(ADULT, stature=float("nan")),
+    ],
+    ids=["middle", "small woman", "tall man", "one lung", "no names"],
+)
+def test_people_of_every_size_pass(sizes: Sizes) -> None:
+    assert failures(sizes) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "sizes"),
+    [
+        (0, replace(ADULT, lungs_width_mm=390.0)),
+        (0, replace(ADULT, lungs_width_mm=125.0)),
+        (1, replace(ADULT, lungs_depth_mm=270.0)),
+        (1, replace(ADULT, lungs_depth_mm=80.0)),
+        (2, replace(ADULT, stature=0.78)),
+        (2, replace(ADULT, stature=1.5)),
+    ],
+)
+def test_each_row_refuses(row: int, sizes: Sizes) -> None:
+    assert failures(sizes) == [SIZE_CHECKS[row].name]
+
+
+class Rescaled:
+    """A volume whose pixel spacing and slice positions are wrong by factors."""
+
+    def __init__(self, volume: Volume, in_plane: float, along: float) -> None:
+        self._volume = volume
+        true = volume.geometry
+        self.geometry: Geometry = replace(
+            true,
+            pixel_mm=true.pixel_mm * in_plane,
+            origin_mm=(true.origin_mm[0] * in_plane, true.origin_mm[1] * in_plane),
+            z_mm=tuple(z * along for z in true.z_mm),
+            spacing_mm=true.spacing_mm * along,
+        )
+
+    def want(self, indices: Iterable[int]) -> None:
+        self._volume.want(indices)
+
+    def hu(self, index: int) -> HuImage:
+        return self._volume.hu(index)
+
+
+@pytest.fixture(scope="module")
+def volume_of(real_ct: Path) -> Callable[[str], Volume]:
+    """The volume of a real chest, opened once, so that its slices are decoded once."""
+    opened: dict[str, Volume] = {}
+
+    def volume(chest: str) -> Volume:
+        if chest not in opened:
+            scan = FolderArchive(real_ct / chest).scan()
+            opened[chest] = Volume(select_series(scan.study(scan.studies[0].study_uid), SETTINGS).stack)
+        return opened[chest]
+
+    return volume
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize("factors", QUICK)
+def test_a_wrong_scale_is_refused(volume_of: Callable[[str], Volume], factors: tuple[float, float]) -> None:
+    with pytest.raises(Excluded):
+        locate(Rescaled(volume_of(QUICK_CHEST), *factors), SETTINGS)
+
+
+@pytest.mark.slow
+@pytest.mark.real_ct
+@pytest.mark.parametrize("factors", CAUGHT)
+@pytest.mark.parametrize("chest", CHESTS)
+def test_a_wrong_scale_is_refused_on_every_real_chest(
+    volume_of: Callable[[str], Volume], chest: str, factors: tuple[float, float]
+) -> None:
+    with pytest.raises(Excluded):
+        locate(Rescaled(volume_of(chest), *factors), SETTINGS)
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize(
+    "chest", [QUICK_CHEST, *(pytest.param(c, marks=pytest.mark.slow) for c in CHESTS[:3])]
+)
+def test_the_true_scale_passes(volume_of: Callable[[str], Volume], chest: str) -> None:
+    assert len(locate(volume_of(chest), SETTINGS).bodies) >= 2
