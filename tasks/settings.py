@@ -322,6 +322,60 @@ class Calendar(_Section):
     )
 
 
+class Network(_Section):
+    """How archives over a network are asked, DICOMweb and DIMSE alike."""
+
+    connect_timeout_s: float = Field(10.0, gt=0, description="Longest wait for a connection.")
+    read_timeout_s: float = Field(30.0, gt=0, description="Longest silence in the middle of an answer.")
+    answer_timeout_s: float = Field(
+        120.0,
+        gt=0,
+        description="Longest time until a question is answered or given up, all tries and pauses included.",
+    )
+    retries: int = Field(
+        3, ge=0, description="Further tries after a broken connection or a busy server, with growing pauses."
+    )
+    max_requests: int = Field(
+        8,
+        ge=1,
+        description="Requests at once to one archive, shared by all workers; each worker has at least one.",
+    )
+    max_mb_per_s: float | None = Field(
+        None, gt=0, description="Mean rate in MB/s at which an archive is read, shared by all workers."
+    )
+    max_instance_mb: int = Field(
+        1024, ge=1, description="An image larger than this is refused, not fetched; in MiB."
+    )
+
+
+class DicomWeb(_Section):
+    """How a DICOMweb archive is reached. Secrets belong into the environment or a file of mode 600."""
+
+    user: str = Field("", description="User of basic authentication.")
+    password: SecretStr | None = Field(None, description="Password of that user.")
+    token: SecretStr | None = Field(None, description="Bearer token, instead of user and password.")
+    secret_file: Path | None = Field(
+        None,
+        description="File of mode 600 that holds the password, or the bearer token where no user is set; "
+        "read for every request, so that a token may be renewed while the night runs.",
+    )
+    client_certificate: Path | None = Field(
+        None, description="PEM file of the certificate that tells the server who we are."
+    )
+    client_key: Path | None = Field(
+        None, description="PEM file of its key, mode 600; default: in the file of the certificate."
+    )
+    ca_bundle: Path | None = Field(
+        None, description="PEM file of the authorities that are believed, instead of the usual ones."
+    )
+    page_size: int = Field(
+        500, ge=1, description="Studies asked for at once; a server may give fewer without saying so."
+    )
+    orthanc_updates: bool = Field(
+        True, description="Ask an Orthanc, where it is one, when each study last changed, by its REST API."
+    )
+
+
 class Settings(BaseSettings):
     """Everything a night can be told."""
 
@@ -362,6 +416,8 @@ class Settings(BaseSettings):
     inference: Inference = Inference()
     cluster: Cluster = Cluster()
     calendar: Calendar = Calendar()
+    network: Network = Network()
+    dicomweb: DicomWeb = DicomWeb()
 
     @classmethod
     def settings_customise_sources(

@@ -22,6 +22,8 @@ _WITHOUT_EFFECT_ON_RESULTS = frozenset(
         "inference",
         "cluster",
         "calendar",
+        "network",
+        "dicomweb",
     }
 )
 

@@ -12,9 +12,11 @@ from tasks.settings import (
     Calendar,
     Cluster,
     Contrast,
+    DicomWeb,
     Eligibility,
     Inference,
     LevelCutoff,
+    Network,
     Scoring,
     Selection,
     Settings,
@@ -59,6 +61,8 @@ def test_another_limit_is_another_question(settings: Settings) -> None:
         with_(patient_key_secret=SecretStr("key")),
         with_(inference=Inference(timeout_s=1.0)),
         with_(cluster=Cluster(kind="inline", workers=1)),
+        with_(network=Network(retries=0)),
+        with_(dicomweb=DicomWeb(user="night")),
     ],
 )
 def test_another_place_to_work_is_the_same_question(settings: Settings) -> None:
