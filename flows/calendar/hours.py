@@ -1,7 +1,7 @@
 """`Hours`: the hours of the day in which a backfill may work, by the wall clock of one time zone.
 
-Open and closed are told by the wall clock alone, so that 20:00 is 20:00 in summer and in winter: over a
-change of the clocks an opening is an hour longer or shorter, and a boundary that is jumped over is at the jump.
+Open and closed are told by the wall clock alone, so that 20:00 is 20:00 in summer and in winter. Over a change
+of the clocks an opening is an hour longer or shorter; a boundary that is jumped over lies at the jump.
 """
 
 from __future__ import annotations
