@@ -1,6 +1,6 @@
 """`Hours`: the hours of the day in which a backfill may work, by the wall clock of one time zone.
 
-Open and closed are told by the wall clock alone, so that 20:00 is 20:00 in summer and in winter. Over a change
+Open and closed are told by the wall clock alone: 20:00 is 20:00 in summer and in winter. Over a change
 of the clocks an opening is an hour longer or shorter; a boundary that is jumped over lies at the jump.
 """
 
