@@ -7,6 +7,7 @@ here with its source. `docs/configuration.md` is generated from this module.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,9 +16,11 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
+from tasks.environment import DELIMITER, PREFIX, not_json, unknown_variables
 from tasks.outcomes import ConfigurationError
 
 CONFIG_FILE = "osteoscreen.toml"
@@ -380,8 +383,8 @@ class Settings(BaseSettings):
     """Everything a night can be told."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OSTEOSCREEN_",
-        env_nested_delimiter="__",
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
         frozen=True,
         extra="forbid",
         toml_file=CONFIG_FILE,
@@ -436,8 +439,11 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - any setting may b
     """Settings from file, environment and flags; flags that are None are not given.
 
     Raises:
-        ConfigurationError: naming every setting that cannot be used.
+        ConfigurationError: naming every setting that cannot be used, and every variable of the environment
+            that bears our prefix and is none.
     """
+    if unknown := unknown_variables(Settings, os.environ):
+        raise ConfigurationError(f"Settings cannot be used: {'; '.join(unknown)}. See docs/configuration.md.")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
@@ -445,5 +451,8 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - any setting may b
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
         )
         raise ConfigurationError(f"Settings cannot be used: {problems}. See docs/configuration.md.") from None
-    except ValueError as error:
+    except SettingsError:
+        names = ", ".join(not_json(Settings, os.environ))
+        raise ConfigurationError(f"Settings cannot be used: {names} must hold JSON, and does not.") from None
+    except (ValueError, OSError) as error:
         raise ConfigurationError(f"{CONFIG_FILE} cannot be read: {error}") from None

@@ -78,6 +78,47 @@ def test_a_setting_that_cannot_be_used_is_named(
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OSTEOSCREEN_TRITON_ULR", "OSTEOSCREEN_TRITON_URL"),
+        ("OSTEOSCREEN_ELIGIBILTY__UNKNOWN_AGE", "OSTEOSCREEN_ELIGIBILITY__UNKNOWN_AGE"),
+        ("OSTEOSCREEN_LAKE__FOLDER", "OSTEOSCREEN_LAKE"),
+        ("osteoscreen_settle_minute", "OSTEOSCREEN_SETTLE_MINUTES"),
+    ],
+)
+def test_a_misspelt_variable_is_an_error_that_names_the_right_one(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigurationError, match=f"{name} .*{meant} is meant"):
+        load_settings()
+
+
+def test_a_variable_like_no_setting_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_QQQ", "1")
+    with pytest.raises(ConfigurationError, match="OSTEOSCREEN_QQQ of the environment is no setting"):
+        load_settings()
+
+
+def test_variables_of_the_tests_and_of_the_server_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_TEST_DATA", "somewhere")
+    monkeypatch.setenv("OSTEOSCREEN_TRITON_THREADS", "2")
+    monkeypatch.setenv("OSTEOSCREEN_TUBE_VOLTAGE__MEAN_HU", '{"100": 150, "120": 140}')
+    assert load_settings().tube_voltage.mean_hu == {100: 150, 120: 140}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OSTEOSCREEN_ELIGIBILITY", "{min_age_years: 50}"), ("OSTEOSCREEN_VERTEBRAE__LEVELS", "T12,L1")],
+)
+def test_a_variable_that_is_no_json_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_ELIGIBILITY__UNKNOWN_AGE", "warn")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=f"cannot be used: {name} must hold JSON"):
+        load_settings()
+
+
 def test_every_bad_setting_is_named_in_one_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / CONFIG_FILE).write_text('unheard_of = 1\n[cluster]\nkind = "cloud"\n')
     monkeypatch.setenv("OSTEOSCREEN_ELIGIBILITY__MIN_AGE_YEARS", "-3")
