@@ -226,8 +226,10 @@ def _query(file: Path | None, command: str | None) -> str:
     assert file is not None  # noqa: S101 - one of the two is given
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read as text: {error}.") from None
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no file {file}: give one that holds a query, or -c.") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{file} cannot be read as text: give a file that holds a query.") from None
 
 
 @contextmanager
