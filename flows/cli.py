@@ -6,6 +6,7 @@ usage or configuration error, 3 when the run itself could not finish.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from flows import show
 from tasks.outcomes import ConfigurationError, OsteoscreenError
@@ -81,22 +83,24 @@ def screen(
     json: JsonOption = False,
 ) -> None:
     """One night over an archive. Run it again at any time: what is done is not done twice."""
-    from flows.orchestrator import configure_prefect
+    from flows.orchestrator import check_apart
+    from flows.prefect_server import orchestrated
     from tasks.archive.folder import FolderArchive
 
     with _exit_status():
         settings = load_settings(lake=lake)
         FolderArchive(archive)  # a wrong path is said at once, before there is a lake or a server
-        configure_prefect(settings.lake, debug=_debug)
-        from flows.nightly import nightly
+        check_apart(archive, settings.lake)
+        with orchestrated(settings.lake, debug=_debug):
+            from flows.nightly import nightly
 
-        tally = nightly(
-            archive=archive,
-            lake=settings.lake,
-            since=since.date() if since else None,
-            until=until.date() if until else None,
-            show_progress=not json,
-        )
+            tally = nightly(
+                archive=archive,
+                lake=settings.lake,
+                since=since.date() if since else None,
+                until=until.date() if until else None,
+                show_progress=not json,
+            )
         if json:
             show.print_json(out, tally.as_json())
         else:
@@ -234,13 +238,18 @@ def _query(file: Path | None, command: str | None) -> str:
 
 @contextmanager
 def _exit_status() -> Iterator[None]:
-    """One sentence and the right exit status for every error; the traceback only with --debug."""
+    """One sentence and the right exit status for every error; the traceback only with --debug.
+
+    SIGTERM, which a scheduler or a service manager sends, ends a command as Ctrl-C does: everything that it
+    started is stopped.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except OsteoscreenError as error:
         if _debug:
             raise
-        err.print(f"[red]osteoscreen:[/red] {error}", soft_wrap=True, highlight=False)
+        err.print(f"[red]osteoscreen:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(USAGE if isinstance(error, ConfigurationError) else BROKEN) from None
     except KeyboardInterrupt:
         err.print("Interrupted. What is finished is kept: the same command goes on from here.")

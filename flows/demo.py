@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flows import show
-from flows.orchestrator import configure_prefect
+from flows.prefect_server import orchestrated
 from flows.tally import Tally
 from tasks.outcomes import ConfigurationError
 from tasks.phantom.archive import write_archive
@@ -65,13 +65,14 @@ def run_demo(folder: Path, *, patients: int, seed: int, console: Console, debug:
             "remove it, or name another folder with --folder."
         )
     os.environ.setdefault("OSTEOSCREEN_ELIGIBILITY__KNOWN_OSTEOPOROSIS", str(archive / _KNOWN))
-    configure_prefect(lake, debug=debug)
-    from flows.nightly import nightly
+    with orchestrated(lake, debug=debug):
+        from flows.nightly import nightly
+
+        tally = nightly(archive=archive, lake=lake)
     from tasks.publish.lake import Lake
     from tasks.publish.query import worklist
     from tasks.publish.show import worklist_table
 
-    tally = nightly(archive=archive, lake=lake)
     console.print(worklist_table(worklist(Lake(lake))))
     console.print(show.tally_table(tally))
     console.print(

@@ -176,7 +176,7 @@ def open_night(settings: Settings) -> Iterator[Night]:
         try:
             yield night
         except BaseException as error:
-            night.write_run(RunStatus.FAILED, problem=type(error).__name__)
+            night.write_run(RunStatus.FAILED, problem=_problem(error))
             raise
         finally:
             build_database(lake)
@@ -189,6 +189,15 @@ def active_manifest(settings: Inference) -> Manifest:
         ConfigurationError: when there is none, or its weights are not the ones it describes.
     """
     return read_manifest(newest_version(in_project(settings.model_repository) / settings.model_name))
+
+
+def _problem(error: BaseException) -> str:
+    """What ended a run, without a text that might hold a path or a patient."""
+    if not isinstance(error, Exception):
+        return "interrupted"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
 
 
 def _ending(reason: str | None) -> tuple[Outcome, Reason | None]:

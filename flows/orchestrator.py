@@ -11,8 +11,6 @@ from pathlib import Path
 
 from tasks.outcomes import ConfigurationError
 
-# Prefect's own limit is 20 s, which a loaded machine making its first database has been seen to exceed.
-_STARTUP_TIMEOUT_S = "180"
 # Prefect's database alone takes a few MB, a night's pictures and tables some more.
 _FREE_BYTES = 100 * 1024**2
 # Prefect's home stands before the lake does: a night killed between the two left a lake all the same.
@@ -32,22 +30,35 @@ def configure_prefect(lake: Path, *, debug: bool = False) -> None:
     _check(lake.absolute())
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": _STARTUP_TIMEOUT_S,
         "PREFECT_LOGGING_LEVEL": "DEBUG" if debug else "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
     if "PREFECT_API_URL" not in os.environ:
         defaults["PREFECT_HOME"] = str(lake.absolute() / _HOME)
-        defaults["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "PREFECT_HOME" in os.environ:
         _make(Path(os.environ["PREFECT_HOME"]))
 
 
+def check_apart(archive: Path, lake: Path) -> None:
+    """Refuse a lake in the archive, or an archive in the lake: a night must not read what it writes.
+
+    Raises:
+        ConfigurationError: when one lies in the other.
+    """
+    one, other = archive.resolve(), lake.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ConfigurationError(
+            f"The lake {other} and the archive lie one in the other: name a lake outside with --lake."
+        )
+
+
 def _check(lake: Path) -> None:
     """A lake goes into a folder of its own, on a disk that is not full."""
+    if lake.exists() and not lake.is_dir():
+        raise ConfigurationError(f"{lake} is a file: name a folder with --lake.")
     held = {entry.name for entry in lake.iterdir()} if lake.exists() else set()
     if "lake.lock" not in held and held - {_HOME}:
         raise ConfigurationError(

@@ -50,7 +50,7 @@ class Watchdog:
         status."""
         status = 0
         for _ in range(1 + RESTARTS):
-            server = subprocess.Popen(self._command, process_group=0, preexec_fn=_die_with_parent)
+            server = subprocess.Popen(self._command, process_group=0, preexec_fn=die_with_parent)
             while server.poll() is None and self._wanted:
                 time.sleep(POLL_S)
             status = self._end(server)
@@ -85,7 +85,8 @@ class Watchdog:
         self._stopping = True
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

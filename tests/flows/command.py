@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 COMMAND = Path(sys.executable).parent / "osteoscreen"
-# Everything that a night starts inherits it, and can so be told from all else on the machine.
+# What a night starts inherits it, and can so be told from all else on the machine; all but Triton, whose
+# environment is its own.
 MARK = "NIGHT_OF_A_TEST"
 # One secret for all lakes, so that patients' keys can be compared between them.
 SECRET = "secret-of-the-tests"  # noqa: S105 - of no one
@@ -39,15 +40,26 @@ class Running:
 
     process: subprocess.Popen[str]
     mark: str
+    _descendants: set[psutil.Process] = field(default_factory=set)
 
     def kill(self) -> None:
         """SIGKILL to the whole process group, as a machine's out-of-memory killer or a user would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.send(signal.SIGKILL, to_group=True)
         self.process.communicate()
+
+    def send(self, number: signal.Signals, *, to_group: bool = False) -> None:
+        """A signal to the command alone, as a service manager does, or to its group, as a terminal does."""
+        with suppress(psutil.Error):
+            self._descendants.update(psutil.Process(self.process.pid).children(recursive=True))
+        if to_group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
 
     def survivors(self) -> list[str]:
         """Names of the processes of this command that are alive."""
-        return [process.name() for process in psutil.process_iter() if _has_mark(process, self.mark)]
+        marked = {process for process in psutil.process_iter() if _has_mark(process, self.mark)}
+        return [process.name() for process in marked | {one for one in self._descendants if _is_alive(one)}]
 
     def wait_until_gone(self, within_s: float) -> list[str]:
         """Who is still alive after so long; returns as soon as nobody is."""
@@ -97,5 +109,11 @@ def table(lake: Path, name: str) -> pa.Table:
 
 def _has_mark(process: psutil.Process, mark: str) -> bool:
     with suppress(psutil.Error):
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark)
+        return _is_alive(process) and process.environ().get(MARK) == mark
+    return False
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -1,9 +1,10 @@
-"""kill -9 of a whole night at any moment, then the same command: as if it had never been interrupted."""
+"""A night that is killed or stopped leaves nothing running, and the same command finishes what it began."""
 
 from __future__ import annotations
 
 import json
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -96,3 +97,35 @@ def test_a_night_that_is_killed_over_and_over_still_ends(night: FinishedNight, t
     assert osteoscreen("screen", night.archive, "--lake", lake, cwd=tmp_path).status == night.answer.status
     for name in KEYS:
         assert rows(lake, name) == rows(night.lake, name), name
+
+
+@pytest.mark.parametrize(
+    ("number", "to_group", "status"),
+    [
+        pytest.param(signal.SIGINT, True, 3, id="Ctrl-C in a terminal"),
+        pytest.param(signal.SIGTERM, False, 3, id="a service manager's stop"),
+        pytest.param(signal.SIGKILL, False, -9, id="the out-of-memory killer", marks=pytest.mark.slow),
+    ],
+)
+def test_a_night_that_is_stopped_leaves_nothing_running(
+    number: signal.Signals, to_group: bool, status: int, night: FinishedNight, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    stopped = start("screen", night.archive, "--lake", lake, cwd=tmp_path)
+    wait_for(lake / "identities" / "journal.jsonl", 3 * night.seconds)
+    stopped.send(number, to_group=to_group)
+    _, err = stopped.process.communicate(timeout=GONE_WITHIN_S)
+    assert stopped.wait_until_gone(GONE_WITHIN_S) == []
+    assert stopped.process.returncode == status
+    if status == 3:
+        assert err.splitlines()[-1].startswith("Interrupted. ")
+        (run,) = table(lake, "runs").to_pylist()
+        assert (run["status"], run["problem"]) == ("failed", "interrupted")
+
+
+def wait_for(path: Path, within_s: float) -> None:
+    """Until a file is there: the first study has ended."""
+    deadline_s = time.monotonic() + within_s
+    while not path.exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
