@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import starmap
@@ -105,11 +105,12 @@ def write_archive(
         raise ValueError("an archive has at least one patient")
     out.mkdir(parents=True, exist_ok=True)
     works = [_Work(out, number, seed, case) for number, case in enumerate(chosen, start=1)]
-    rows: list[StudyTruth] = []
-    for done, truths in enumerate(_run(works, workers or os.cpu_count() or 1), start=1):
-        rows.extend(truths)
+    truths: dict[int, list[StudyTruth]] = {}
+    for number, made in _run(works, workers or os.cpu_count() or 1):
+        truths[number] = made
         if progress is not None:
-            progress(done, len(works))
+            progress(len(truths), len(works))
+    rows = [row for number in sorted(truths) for row in truths[number]]
     _write_known(out / KNOWN_FILE, rows)
     _write_others(out)
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=TRUTH_SCHEMA)
@@ -117,19 +118,27 @@ def write_archive(
     return out / TRUTH_FILE
 
 
-def _run(works: list[_Work], workers: int) -> Iterator[list[StudyTruth]]:
-    """Patients in order of number, made in this process or in others."""
+def _run(works: list[_Work], workers: int) -> Iterator[tuple[int, list[StudyTruth]]]:
+    """(number, truth) of every patient as it is done, made in this process or in others."""
     if workers == 1 or len(works) == 1:
         yield from map(_make_patient, works)
         return
     # not forked: the caller may run threads (Prefect does), which a fork would leave locked
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(works)), mp_context=context) as pool:
-        yield from pool.map(_make_patient, works)
+        # the longest first, or one process would still be at it when the others have no more
+        made = [pool.submit(_make_patient, work) for work in sorted(works, key=_voxels, reverse=True)]
+        for done in as_completed(made):
+            yield done.result()
 
 
-def _make_patient(work: _Work) -> list[StudyTruth]:
-    return list(starmap(make_study, _studies(work)))
+def _voxels(work: _Work) -> float:
+    """How many there are to be made, about: what a millimetre of each study holds."""
+    return sum(plan.side**2 / plan.spacing_mm for plan in work.case.studies)
+
+
+def _make_patient(work: _Work) -> tuple[int, list[StudyTruth]]:
+    return work.number, list(starmap(make_study, _studies(work)))
 
 
 def _studies(work: _Work) -> Iterator[tuple[Path, Patient, StudyTags, Plan, int]]:
