@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -109,13 +109,20 @@ class Night:
         self.lake.publish(finished.values())
         self.journal.clear(finished.keys())
 
-    def account(self, scan: Scan, outstanding: Outstanding) -> Tally:
-        """Count what the lake now says of every study that was found."""
+    def account(self, scan: Scan, outstanding: Outstanding, left: Sequence[ScreeningKey] = ()) -> Tally:
+        """Count what the lake now says of every study that was found.
+
+        Args:
+            left: work that was not begun.
+        """
         finished = self.lake.finished()
-        keys = (self.key(study.study_uid, study.content_key) for study in scan.studies)
-        outcomes, reasons = count(_ending(finished[key]) for key in keys if key in finished)
+        not_begun = {key for key in left if key not in finished}
+        keys = [self.key(study.study_uid, study.content_key) for study in scan.studies]
+        found = [key for key in keys if key not in not_begun]
+        outcomes, reasons = count(_ending(finished[key]) for key in found if key in finished)
         return Tally(
-            found=len(scan.studies),
+            found=len(found),
+            left=len(not_begun),
             outcomes=outcomes,
             reasons=reasons,
             unchanged=outstanding.unchanged,
@@ -161,8 +168,12 @@ class Night:
 
 
 @contextmanager
-def open_night(settings: Settings) -> Iterator[Night]:
+def open_night(settings: Settings, *, gives_way: bool = False) -> Iterator[Night]:
     """Hold the lake and keep a run's books; the run is recorded however it ends.
+
+    Args:
+        gives_way: let a night have the lake that waits for it. A run that does not is a night, and waits
+            itself for one that does.
 
     Raises:
         LakeBusyError: when another run holds the lake.
@@ -170,7 +181,8 @@ def open_night(settings: Settings) -> Iterator[Night]:
     """
     manifest = active_manifest(settings.inference)
     lake = Lake(settings.lake)
-    with lake.locked("a night"):
+    patience_s = 0.0 if gives_way else settings.calendar.patience_minutes * 60
+    with lake.locked("a backfill" if gives_way else "a night", gives_way=gives_way, patience_s=patience_s):
         night = Night(settings, lake, manifest)
         night.write_run(RunStatus.RUNNING)
         try:

@@ -8,9 +8,11 @@ at any instruction is finished by starting it again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from distributed import Client
 from prefect import flow, task
@@ -21,6 +23,7 @@ from flows.cluster import Lost, dask_client, fan_out
 from flows.findings import Work
 from flows.night import Night, Outstanding, open_night
 from flows.progress import NightProgress
+from flows.shift import Shift
 from flows.study import lost_study, screen_study
 from flows.tally import Tally
 from tasks.archive.folder import FolderArchive
@@ -43,6 +46,9 @@ def nightly(
     since: date | None = None,
     until: date | None = None,
     show_progress: bool = True,
+    stop_at: datetime | None = None,
+    gives_way: bool = False,
+    settings: dict[str, Any] | None = None,
 ) -> Tally:
     """One night over an archive.
 
@@ -51,13 +57,18 @@ def nightly(
         lake: where the results go; default from the settings.
         since, until: only studies of these days, both included.
         show_progress: print a bar, or lines where the output is no terminal.
+        stop_at: begin no study after this moment.
+        gives_way: begin no study once another night wants the lake.
+        settings: over those of file and environment, for this run alone.
 
     Returns:
         The tally of the run; found = scored + excluded + failed has been checked.
     """
-    with open_night(load_settings(lake=lake)) as night:
+    with open_night(load_settings(lake=lake, **(settings or {})), gives_way=gives_way) as night:
+        shift = Shift(night.lake, stop_at, gives_way)
         found = scan(night, archive, since, until)
         outstanding = night.outstanding(found)
+        begun = 0
         if outstanding.todo:
             with (
                 night.inference() as triton_url,
@@ -65,11 +76,13 @@ def nightly(
                 NightProgress(outstanding, show=show_progress) as progress,
             ):
                 for window in _windows(outstanding.todo):
-                    screen(night, found, window, triton_url, client, progress)
+                    begun += screen(night, found, window, shift, triton_url, client, progress)
                     publish(night)
+                    if shift.is_over():
+                        break
         elif outstanding.resumed:
             publish(night)
-        return close_books(night, found, outstanding)
+        return close_books(night, found, outstanding, outstanding.todo[begun:])
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -84,19 +97,27 @@ def screen(
     night: Night,
     found: Scan,
     window: Sequence[ScreeningKey],
+    shift: Shift,
     triton_url: str,
     client: Client | None,
     progress: NightProgress,
-) -> None:
-    """Work on the studies of a window, one Dask task each; every result goes into the journal at once."""
+) -> int:
+    """Work on the studies of a window, one Dask task each; every result goes into the journal at once.
+
+    Returns:
+        How many were worked on: all of them, or the first ones when the shift ended.
+    """
     bench = night.bench(shared_client(triton_url, night.settings.inference))
     timeout_s = night.settings.cluster.study_timeout_s
+    worked = 0
     for answer in fan_out(
-        client, partial(screen_study, bench), _works(night, found, window), timeout_s=timeout_s
+        client, partial(screen_study, bench), _works(night, found, window, shift), timeout_s=timeout_s
     ):
         result = lost_study(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
         night.journal.record(result)
         progress.ended(result.screening.outcome)
+        worked += 1
+    return worked
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -106,9 +127,11 @@ def publish(night: Night) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def close_books(night: Night, found: Scan, outstanding: Outstanding) -> Tally:
+def close_books(
+    night: Night, found: Scan, outstanding: Outstanding, left: Sequence[ScreeningKey] = ()
+) -> Tally:
     """Found = scored + excluded + failed, or the run says that it is broken."""
-    tally = night.account(found, outstanding)
+    tally = night.account(found, outstanding, left)
     tally.check()
     night.write_run(RunStatus.FINISHED, tally)
     rows = [{"ended as": str(name), "studies": number} for name, number in tally.lines()]
@@ -121,7 +144,7 @@ def _windows(keys: Sequence[ScreeningKey]) -> Iterator[Sequence[ScreeningKey]]:
         yield keys[start : start + WINDOW_STUDIES]
 
 
-def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey]) -> Iterator[Work]:
-    """Studies in full, made only when a worker is about to be free."""
-    for key in keys:
+def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey], shift: Shift) -> Iterator[Work]:
+    """Studies in full, made only when a worker is about to be free; none once the shift is over."""
+    for key in takewhile(lambda _: not shift.is_over(), keys):
         yield night.work(key, found.study(key.study_uid))

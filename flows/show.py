@@ -36,6 +36,7 @@ def tally_table(tally: Tally) -> Table:
     for number, words in (
         (tally.unchanged, "done in an earlier run, not touched"),
         (tally.resumed, "taken over from a run that was interrupted"),
+        (tally.left, "not begun, because the run was told to stop"),
         (tally.arriving, "still arriving, left for the next run"),
     ):
         if number:

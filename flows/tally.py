@@ -23,6 +23,7 @@ class Tally:
         reasons: how many for each reason.
         unchanged: of those found, how many an earlier run had finished.
         resumed: of those found, how many were taken over from a run that died.
+        left: studies that a run which was told to stop has not begun, and not among those found.
         arriving: studies still being received, left for a later run and not among those found.
         unreadable_files: files that should be DICOM and name no study.
     """
@@ -32,6 +33,7 @@ class Tally:
     reasons: Mapping[Reason, int] = field(default_factory=dict)
     unchanged: int = 0
     resumed: int = 0
+    left: int = 0
     arriving: int = 0
     unreadable_files: int = 0
 
@@ -84,6 +86,7 @@ class Tally:
             "reasons": {str(reason): count for reason, count in self.reasons.items()},
             "unchanged": self.unchanged,
             "resumed": self.resumed,
+            "left": self.left,
             "arriving": self.arriving,
             "unreadable_files": self.unreadable_files,
         }

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from tasks.files import PRIVATE_FILE, PUBLIC_FILE, make_private_folder, sweep, write_whole
 from tasks.outcomes import ConfigurationError
 from tasks.publish.batch import gather
-from tasks.publish.lock import exclusive
+from tasks.publish.lock import exclusive, is_wanted
 from tasks.publish.months import UNKNOWN_MONTH, MonthlyTable, without
 from tasks.publish.result import ScreeningKey, StudyResult, key_of
 from tasks.publish.storage import read_table, write_table
@@ -71,11 +71,12 @@ class Lake:
         return self
 
     @contextmanager
-    def locked(self, who: str) -> Iterator[Lake]:
+    def locked(self, who: str, *, gives_way: bool = False, patience_s: float = 0.0) -> Iterator[Lake]:
         """Be the only writer; the folder is made, and swept of what dead writers left.
 
         Args:
             who: what to tell another writer, such as the run id; no patient data.
+            gives_way, patience_s: who goes first, as `tasks.publish.lock.exclusive` has it.
 
         Raises:
             LakeBusyError: when another process writes, naming it.
@@ -88,7 +89,7 @@ class Lake:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"The lake {self.root} cannot be made: {error.strerror}.") from None
-        with exclusive(self.root / "lake.lock", who):
+        with exclusive(self._lock, who, gives_way=gives_way, patience_s=patience_s):
             self._is_locked = True
             try:
                 sweep(self.root)
@@ -96,6 +97,10 @@ class Lake:
                 yield self
             finally:
                 self._is_locked = False
+
+    def is_wanted(self) -> bool:
+        """Whether a writer waits for the one that has the lake now to let go of it."""
+        return is_wanted(self._lock)
 
     def publish(self, results: Iterable[StudyResult]) -> tuple[str, ...]:
         """Put finished studies into the lake; a repeat replaces its row and never doubles it.
@@ -194,6 +199,10 @@ class Lake:
         relative = self.picture_path(key)
         write_whole(self.root / relative, png)
         return relative
+
+    @property
+    def _lock(self) -> Path:
+        return self.root / "lake.lock"
 
     def _prepare(self) -> None:
         """Make what readers count on: the private folder, and a file with the columns of each table."""

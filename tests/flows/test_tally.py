@@ -69,6 +69,7 @@ def test_as_json_is_plain_values_under_the_names_of_the_contract() -> None:
         "reasons": {"worker_lost": 1},
         "unchanged": 1,
         "resumed": 0,
+        "left": 0,
         "arriving": 0,
         "unreadable_files": 0,
     }
