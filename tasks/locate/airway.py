@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from tasks.locate.masks import BoolImage, parts
 from tasks.locate.patches import FloatImage, grid_about, sample
-from tasks.locate.sections import BoolImage, Section
+from tasks.locate.sections import Section
 from tasks.volume.geometry import SliceStack
 
 #: The wall of the airway is 1 to 2 mm thick and must not vanish between lung and lumen.
@@ -124,9 +124,7 @@ def _lumens(stack: SliceStack, section: Section) -> list[_Lumen]:
     found: list[_Lumen] = []
     taken = np.zeros(patch.shape, dtype=np.bool_)
     for limit in LUMEN_BELOW_HU:
-        labels, _ = ndimage.label(patch < limit)
-        for part, where in enumerate(ndimage.find_objects(labels), start=1):
-            mask = labels[where] == part
+        for where, mask in parts(patch < limit, LEAST_BRONCHUS_MM2 / STEP_MM**2, MOST_AREA_MM2 / STEP_MM**2):
             if taken[where][mask].any() or not _is_lumen(patch[where], mask):
                 continue
             taken[where] |= mask
@@ -141,10 +139,7 @@ def _lumens(stack: SliceStack, section: Section) -> list[_Lumen]:
 
 
 def _is_lumen(hu: FloatImage, mask: BoolImage) -> bool:
-    area = float(mask.sum()) * STEP_MM**2
-    if not LEAST_BRONCHUS_MM2 <= area <= MOST_AREA_MM2:
-        return False
     rows, columns = np.nonzero(mask)
     spread = np.cov(np.stack([rows, columns])) + np.eye(2) / 12.0
-    ellipse = 4.0 * np.pi * float(np.sqrt(np.linalg.det(spread))) * STEP_MM**2
-    return area / ellipse >= LEAST_COMPACTNESS and float(np.median(hu[mask])) < LUMEN_MEDIAN_BELOW_HU
+    ellipse = 4.0 * np.pi * float(np.sqrt(np.linalg.det(spread)))
+    return rows.size / ellipse >= LEAST_COMPACTNESS and float(np.median(hu[mask])) < LUMEN_MEDIAN_BELOW_HU

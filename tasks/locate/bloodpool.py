@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from tasks.locate.anatomy import Column
 from tasks.locate.lungs import Lungs
-from tasks.locate.sections import STEP_MM, BoolImage, Section, disc
+from tasks.locate.masks import BoolImage, disc, opened
+from tasks.locate.sections import STEP_MM, Section
 
 #: Noise of a low-dose slice (50 HU a pixel) is under 8 HU after this; a calcium or a lead is thinned.
 SMOOTH_MM = 3.5
@@ -126,4 +127,4 @@ def _beside_spine(section: Section, column: Column) -> BoolImage:
 def _bright_cm2(section: Section, region: BoolImage, above_hu: float, open_mm: float) -> float:
     smooth = ndimage.gaussian_filter(section.hu, SMOOTH_MM / STEP_MM)
     bright = region & (smooth > above_hu) & (smooth < BRIGHTEST_HU)
-    return float(ndimage.binary_opening(bright, disc(open_mm, STEP_MM)).sum()) * STEP_MM**2 / 100.0
+    return float(opened(bright, disc(open_mm, STEP_MM)).sum()) * STEP_MM**2 / 100.0

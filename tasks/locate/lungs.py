@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from tasks.locate.airway import find_carina
-from tasks.locate.sections import STEP_MM, BoolImage, Section
+from tasks.locate.masks import BoolImage, parts
+from tasks.locate.sections import STEP_MM, Section
 from tasks.outcomes import Excluded, Reason
 from tasks.volume.geometry import SliceStack
 
@@ -101,13 +102,11 @@ def lung_masks(sections: Sequence[Section]) -> list[BoolImage]:
 
 def _continued(islands: BoolImage, neighbour: BoolImage, sure_cm2: float) -> BoolImage:
     reach = ndimage.binary_dilation(neighbour, iterations=round(SHIFT_MM / STEP_MM))
-    labels, count = ndimage.label(islands)
     kept = np.zeros_like(islands)
-    for part in range(1, count + 1):
-        island = labels == part
+    for where, island in parts(islands):
         area_cm2 = float(island.sum()) * STEP_MM**2 / 100.0
-        if area_cm2 >= sure_cm2 or float(reach[island].mean()) >= LEAST_OVERLAP:
-            kept |= island
+        if area_cm2 >= sure_cm2 or float(reach[where][island].mean()) >= LEAST_OVERLAP:
+            kept[where] |= island
     return kept
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from tasks.locate.anatomy import Body
+from tasks.locate.masks import disc, opened
 from tasks.locate.patches import grid_about, sample
 from tasks.locate.sections import STEP_MM as SECTION_STEP_MM
-from tasks.locate.sections import Section, disc
+from tasks.locate.sections import Section
 from tasks.outcomes import Excluded, Reason, Warn
 from tasks.settings import Metal
 from tasks.volume.geometry import HuImage, SliceStack
@@ -102,6 +103,8 @@ def _metal_xy_mm(stack: SliceStack, index: int, limits: Metal) -> FloatArray:
 
 
 def _in_patient(section: Section, points: FloatArray) -> bool:
+    if len(points) == 0:
+        return False
     inner = ndimage.binary_erosion(section.body, iterations=round(SKIN_MM / SECTION_STEP_MM))
     rows, columns = section.place(points[:, 0], points[:, 1])
     rows = np.clip(np.rint(rows).astype(np.intp), 0, inner.shape[0] - 1)
@@ -120,5 +123,5 @@ def _has_cement(hu: HuImage, stack: SliceStack, body: Body, limits: Metal) -> bo
     y, x = np.mgrid[0 : grid.rows, 0 : grid.columns] * STEP_MM
     aside, behind = x + grid.x_mm - body.x_mm, y + grid.y_mm - body.y_mm
     inside = np.hypot(aside / (INNER * body.width_mm / 2), behind / (INNER * body.depth_mm / 2)) <= 1.0
-    solid = ndimage.binary_opening(inside & (patch >= limits.cement_hu), disc(CEMENT_OPEN_MM, STEP_MM))
+    solid = opened(inside & (patch >= limits.cement_hu), disc(CEMENT_OPEN_MM, STEP_MM))
     return float(solid.sum()) * STEP_MM**2 >= limits.min_cement_mm2

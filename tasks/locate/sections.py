@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from tasks.locate.masks import BoolImage, disc, largest, opened, parts
 from tasks.locate.patches import FloatImage, Grid, sample
 from tasks.volume.geometry import SliceStack
 
-BoolImage = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 #: Fine enough for a costophrenic recess, coarse enough that a chest slice has 60,000 points.
@@ -89,40 +89,17 @@ def body_outline(hu: FloatImage) -> BoolImage:
 
     Arms that touch the chest belong to it; arms apart do not. Empty when the slice shows only air.
     """
-    solid = ndimage.binary_opening(hu > BODY_FROM_HU, disc(THIN_MM / 2, STEP_MM))
+    solid = opened(hu > BODY_FROM_HU, disc(THIN_MM / 2, STEP_MM))
     body = ndimage.binary_fill_holes(largest(solid))
     return np.asarray(body, dtype=np.bool_)
 
 
-def largest(mask: BoolImage) -> BoolImage:
-    """The largest connected part of a mask; empty stays empty."""
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    areas = np.bincount(labels.ravel())
-    areas[0] = 0
-    part: BoolImage = labels == areas.argmax()
-    return part
-
-
-def disc(radius_mm: float, step_mm: float) -> BoolImage:
-    """A flat round structuring element."""
-    reach = max(round(radius_mm / step_mm), 1)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    round_: BoolImage = x**2 + y**2 <= (radius_mm / step_mm + 0.25) ** 2
-    return round_
-
-
 def _lung(hu: FloatImage, body: BoolImage) -> BoolImage:
-    aerated = ndimage.binary_opening(body & (hu < LUNG_TO_HU), iterations=1)
-    labels, count = ndimage.label(aerated)
+    aerated = opened(body & (hu < LUNG_TO_HU), disc(STEP_MM, STEP_MM))
     lung = np.zeros_like(body)
-    for part in range(1, count + 1):
-        island = labels == part
-        if island.sum() * STEP_MM**2 < LEAST_LUNG_CM2 * 100.0:
-            continue
-        if float(np.percentile(hu[_core(island)], 75.0)) >= PARENCHYMA_FROM_HU:
-            lung |= island
+    for where, island in parts(aerated, LEAST_LUNG_CM2 * 100.0 / STEP_MM**2):
+        if float(np.percentile(hu[where][_core(island)], 75.0)) >= PARENCHYMA_FROM_HU:
+            lung[where] |= island
     return lung
 
 

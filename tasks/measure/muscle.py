@@ -16,8 +16,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from tasks.locate.anatomy import Anatomy, Body, Column
+from tasks.locate.masks import BoolImage, disc, largest, opened
 from tasks.locate.patches import FloatImage, Grid, grid_about, sample
-from tasks.locate.sections import BODY_FROM_HU, LUNG_TO_HU, BoolImage, disc, largest
+from tasks.locate.sections import BODY_FROM_HU, LUNG_TO_HU
 from tasks.settings import MuscleArea
 from tasks.volume.geometry import SliceStack
 
@@ -113,7 +114,7 @@ def _grid(column: Column, body: Body) -> tuple[Grid, int]:
 
 def _region(hu: FloatImage, canal_column: int) -> BoolImage | None:
     """Between the skin of the back and the first bone or lung in front of it; None when the skin is cut."""
-    solid = largest(np.asarray(ndimage.binary_opening(hu > BODY_FROM_HU, disc(3.0, STEP_MM)), dtype=np.bool_))
+    solid = largest(opened(hu > BODY_FROM_HU, disc(3.0, STEP_MM)))
     if not solid.any() or solid[-1].any():
         return None
     back = _last_true(solid) - SKIN_MM / STEP_MM
