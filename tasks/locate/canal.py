@@ -7,12 +7,13 @@ them, the open foramina at the sides, the arch behind. Only that pattern is used
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tasks.locate.patches import AIR_HU, FloatImage
+from tasks.locate.patches import FloatImage, Offsets, seen_from
 
 #: Directions in which walls are looked for; 15° apart resolves a pedicle.
 DIRECTIONS = 24
@@ -59,16 +60,18 @@ def canal_evidence(patch: FloatImage, step_mm: float) -> FloatImage:
         patch: HU, rows to posterior, columns to the left.
         step_mm: distance of its points.
     """
-    inner = ndimage.convolve(patch, _disc(FREE_RADIUS_MM, step_mm), mode="nearest")
-    densest = ndimage.maximum_filter(
-        ndimage.uniform_filter(patch, 3, mode="nearest"), footprint=_disc(FREE_RADIUS_MM, step_mm) > 0
-    )
-    walls = _walls(patch, step_mm, WALL_FROM_MM, WALL_TO_MM)
-    mirrored = walls[(-np.arange(DIRECTIONS)) % DIRECTIONS]
-    ring = np.minimum(walls, mirrored).mean(axis=0)
+    free = _disc(FREE_RADIUS_MM, step_mm)
+    inner = reduce(np.add, seen_from(patch, free, "edge")) / np.float32(len(free))
+    smooth = ndimage.uniform_filter(patch, 3, mode="nearest")
+    densest = reduce(np.maximum, seen_from(smooth, free, "edge"))
+    bone = np.clip((patch - BONE_FROM_HU) / (BONE_FULL_HU - BONE_FROM_HU), 0.0, 1.0)
+    walls = _walls(bone, step_mm, WALL_FROM_MM, WALL_TO_MM, np.arange(DIRECTIONS))
+    half = DIRECTIONS // 2  # a wall counts as far as there is one on the other side of the midline as well
+    both = np.minimum(walls[1:half], walls[:half:-1]).sum(axis=0)
+    ring = (walls[0] + walls[half] + 2.0 * both) / DIRECTIONS
     arch = walls[_directions_within(60.0, about=180.0)].mean(axis=0)
     ahead = _directions_within(30.0, about=0.0)
-    front = _walls(patch, step_mm, FRONT_FROM_MM, FRONT_TO_MM, ahead).mean(axis=0)
+    front = _walls(bone, step_mm, FRONT_FROM_MM, FRONT_TO_MM, ahead).mean(axis=0)
     off_range = np.maximum(SOFT_LOW_HU - inner, 0.0) + np.maximum(inner - SOFT_HIGH_HU, 0.0)
     soft = np.exp(-0.5 * (off_range / SOFT_EDGE_HU) ** 2)
     clear = 1.0 - 0.5 * np.clip((densest - 120.0) / 120.0, 0.0, 1.0)
@@ -86,74 +89,70 @@ def follow_canal(evidence: list[FloatImage], z_mm: npt.NDArray[np.float64], step
         z_mm: patient z of the maps, ascending.
         step_mm: distance of the grid points.
     """
-    score = evidence[0].astype(np.float32)
-    came_from: list[npt.NDArray[np.int32]] = []
-    cells = np.arange(score.size, dtype=np.int32).reshape(score.shape)
-    for current, gap_mm in zip(evidence[1:], np.diff(z_mm), strict=True):
-        best, origin = _best_predecessor(score, cells, float(gap_mm), step_mm)
-        came_from.append(origin)
-        score = best + current
-    cell = int(score.argmax())
-    path = [cell]
-    for origin in reversed(came_from):
-        cell = int(origin.ravel()[cell])
-        path.append(cell)
-    rows, columns = np.unravel_index(np.array(path[::-1]), score.shape)
+    scores = [evidence[0]]
+    gaps_mm = np.diff(z_mm).tolist()
+    for current, gap_mm in zip(evidence[1:], gaps_mm, strict=True):
+        scores.append(current + _best_before(scores[-1], gap_mm, step_mm))
+    row, column = np.unravel_index(int(scores[-1].argmax()), scores[-1].shape)
+    path = [(int(row), int(column))]
+    for before, gap_mm in zip(reversed(scores[:-1]), reversed(gaps_mm), strict=True):
+        path.append(_predecessor(before, *path[-1], gap_mm, step_mm))
+    rows, columns = np.array(path[::-1]).T
     found = np.array(
         [level[r, c] for level, r, c in zip(evidence, rows, columns, strict=True)], dtype=np.float64
     )
     return CanalPath(rows, columns, found)
 
 
-def _best_predecessor(
-    score: FloatImage, cells: npt.NDArray[np.int32], gap_mm: float, step_mm: float
-) -> tuple[FloatImage, npt.NDArray[np.int32]]:
-    """The best place to come from, for every place; sway in x and y cost independently, so one at a time."""
-    best, origin = score, cells
-    for axis, sway_per_mm in ((1, SWAY_X_PER_MM), (0, SWAY_Y_PER_MM)):
-        best, origin = _best_along(best, origin, axis, sway_per_mm * gap_mm / step_mm)
-    return best, origin
+def _best_before(score: FloatImage, gap_mm: float, step_mm: float) -> FloatImage:
+    """The best score to come from, for every place; sway in x and y cost independently, so one at a time."""
+    for axis, costs in zip((1, 0), _sway_costs(gap_mm, step_mm), strict=True):
+        reach = len(costs) // 2
+        margins = [(0, 0), (0, 0)]
+        margins[axis] = (reach, reach)
+        padded = np.pad(score, margins, constant_values=-np.inf)
+        best = np.full_like(score, -np.inf)
+        for shift, cost in enumerate(costs):
+            window = [slice(None), slice(None)]
+            window[axis] = slice(shift, shift + score.shape[axis])
+            np.maximum(best, padded[tuple(window)] - cost, out=best)
+        score = best
+    return score
 
 
-def _best_along(
-    score: FloatImage, origin: npt.NDArray[np.int32], axis: int, sigma: float
-) -> tuple[FloatImage, npt.NDArray[np.int32]]:
-    reach = int(np.ceil(2.5 * sigma))
-    margins = [(0, 0), (0, 0)]
-    margins[axis] = (reach, reach)
-    padded, named = np.pad(score, margins, constant_values=-np.inf), np.pad(origin, margins)
-    best, best_origin = np.full_like(score, -np.inf), np.zeros_like(origin)
-    for shift in range(2 * reach + 1):
-        window = [slice(None), slice(None)]
-        window[axis] = slice(shift, shift + score.shape[axis])
-        candidate = padded[tuple(window)] - np.float32(SWAY_COST * ((shift - reach) / sigma) ** 2)
-        better = candidate > best
-        best = np.where(better, candidate, best)
-        best_origin = np.where(better, named[tuple(window)], best_origin)
-    return best, best_origin
+def _predecessor(score: FloatImage, row: int, column: int, gap_mm: float, step_mm: float) -> tuple[int, int]:
+    """Row and column of the place that `_best_before` took for one place."""
+    across, along = _sway_costs(gap_mm, step_mm)
+    up, aside = len(along) // 2, len(across) // 2
+    top, left = max(row - up, 0), max(column - aside, 0)
+    near = score[top : row + up + 1, left : column + aside + 1]
+    across = across[left - column + aside :][: near.shape[1]]
+    along = along[top - row + up :][: near.shape[0]]
+    at = np.unravel_index(int((near - across - along[:, None]).argmax()), near.shape)
+    return top + int(at[0]), left + int(at[1])
+
+
+def _sway_costs(gap_mm: float, step_mm: float) -> tuple[FloatImage, FloatImage]:
+    """What it costs to sway so many points, from the furthest on one side to the other: in x, and in y."""
+    sigmas = (SWAY_X_PER_MM * gap_mm / step_mm, SWAY_Y_PER_MM * gap_mm / step_mm)
+    reaches = (int(np.ceil(2.5 * sigma)) for sigma in sigmas)
+    across, along = (
+        (SWAY_COST * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
+        for reach, sigma in zip(reaches, sigmas, strict=True)
+    )
+    return across, along
 
 
 def _walls(
-    patch: FloatImage,
-    step_mm: float,
-    from_mm: float,
-    to_mm: float,
-    directions: npt.NDArray[np.intp] | None = None,
+    bone: FloatImage, step_mm: float, from_mm: float, to_mm: float, directions: npt.NDArray[np.intp]
 ) -> FloatImage:
-    chosen = np.arange(DIRECTIONS) if directions is None else directions
-    reach = int(np.ceil(to_mm / step_mm)) + 1
-    padded = np.pad(patch, reach, constant_values=AIR_HU)
-    rows, columns = patch.shape
-    walls = np.empty((len(chosen), rows, columns), dtype=np.float32)
-    for place, direction in enumerate(chosen):
-        angle = 2 * np.pi * direction / DIRECTIONS
-        highest = np.full(patch.shape, AIR_HU, dtype=np.float32)
-        for radius in np.arange(from_mm, to_mm + 0.1, step_mm):
-            top = reach - round(float(np.cos(angle) * radius / step_mm))
-            left = reach + round(float(np.sin(angle) * radius / step_mm))
-            np.maximum(highest, padded[top : top + rows, left : left + columns], out=highest)
-        walls[place] = np.clip((highest - BONE_FROM_HU) / (BONE_FULL_HU - BONE_FROM_HU), 0.0, 1.0)
-    return walls
+    """The most bone (0 to 1) between two distances from every point, shape (directions, rows, columns)."""
+    radii = np.arange(from_mm, to_mm + 0.1, step_mm) / step_mm
+    walls = []
+    for angle in 2.0 * np.pi * directions / DIRECTIONS:
+        offsets = np.rint(np.stack([-np.cos(angle) * radii, np.sin(angle) * radii], axis=1))
+        walls.append(reduce(np.maximum, seen_from(bone, offsets.astype(np.intp))))
+    return np.stack(walls)
 
 
 def _directions_within(half_angle_deg: float, about: float) -> npt.NDArray[np.intp]:
@@ -162,9 +161,9 @@ def _directions_within(half_angle_deg: float, about: float) -> npt.NDArray[np.in
     return np.flatnonzero(away <= half_angle_deg)
 
 
-def _disc(radius_mm: float, step_mm: float) -> FloatImage:
+def _disc(radius_mm: float, step_mm: float) -> Offsets:
+    """Rows and columns of the points within a radius, shape (points, 2)."""
     reach = int(np.ceil(radius_mm / step_mm))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] * step_mm
-    disc = (x**2 + y**2 <= radius_mm**2).astype(np.float32)
-    normalised: FloatImage = disc / disc.sum()
-    return normalised
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    offsets: Offsets = np.argwhere((x**2 + y**2) * step_mm**2 <= radius_mm**2) - reach
+    return offsets

@@ -11,7 +11,7 @@ from scipy import ndimage
 from tasks.locate.anatomy import Column
 from tasks.locate.canal import canal_evidence, follow_canal
 from tasks.locate.outline import Outline, OutlineFit
-from tasks.locate.patches import Grid, grid_about, sample
+from tasks.locate.patches import FloatImage, Grid, grid_about, sample
 from tasks.locate.sampling import coarse_slices
 from tasks.outcomes import Excluded, Reason
 from tasks.volume.geometry import Geometry, SliceStack
@@ -20,6 +20,9 @@ from tasks.volume.geometry import Geometry, SliceStack
 STEP_MM = 1.5
 #: The spine lies within this distance of the middle of the image, sideways.
 SEARCH_HALF_WIDTH_MM = 75.0
+#: Attenuation up to which there is only air, and how many rows of it are left about the patient: a canal has
+#: soft tissue within `canal.FREE_RADIUS_MM`.
+AIR_TO_HU, AIR_ROWS = -300.0, 5
 #: Evidence below this, smoothed over three slices, is no spine.
 #: On real spines it was 0.5 to 1.0, in arms, skull and pelvis below 0.4.
 LEAST_EVIDENCE = 0.5
@@ -39,7 +42,7 @@ def find_column(stack: SliceStack) -> Column:
     indices = coarse_slices(geometry)
     z_mm = np.array([geometry.z_mm[index] for index in indices])
     grid = _search_grid(geometry)
-    patches = [sample(stack.hu(index), geometry, grid) for index in indices]
+    grid, patches = _without_air(grid, [sample(stack.hu(index), geometry, grid) for index in indices])
     evidence = [canal_evidence(patch, STEP_MM) for patch in patches]
     path = follow_canal(evidence, z_mm, STEP_MM)
     first, last = _longest_run(path.evidence, z_mm)
@@ -79,6 +82,16 @@ def _search_grid(geometry: Geometry) -> Grid:
     x_mm, y_mm = geometry.to_patient_mm((geometry.rows - 1) / 2, (geometry.columns - 1) / 2)
     half = min(SEARCH_HALF_WIDTH_MM, width / 2)
     return grid_about(x_mm, y_mm, half, height / 2, height / 2, STEP_MM)
+
+
+def _without_air(grid: Grid, patches: list[FloatImage]) -> tuple[Grid, list[FloatImage]]:
+    """Grid and patches without the rows in front and behind in which no patch shows anything but air."""
+    shown = np.flatnonzero(np.max([patch.max(axis=1) for patch in patches], axis=0) > AIR_TO_HU)
+    if shown.size == 0:
+        return grid, patches
+    first, last = max(int(shown[0]) - AIR_ROWS, 0), int(shown[-1]) + AIR_ROWS + 1
+    kept = [patch[first:last] for patch in patches]
+    return replace(grid, y_mm=grid.y_mm + first * grid.step_mm, rows=len(kept[0])), kept
 
 
 def _longest_run(evidence: npt.NDArray[np.float64], z_mm: npt.NDArray[np.float64]) -> tuple[int, int]:

@@ -11,9 +11,8 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from tasks.locate.patches import FloatImage
+from tasks.locate.patches import FloatImage, seen_from
 
 #: Normals of the ellipse at which edges are looked for, degrees from straight ahead.
 NORMALS_DEG = np.arange(-105.0, 106.0, 15.0)
@@ -29,6 +28,8 @@ RATIO_LOW, RATIO_HIGH = 0.95, 1.45
 RATIO_COST_HU = 150.0
 #: The largest ellipse and its edge lie within twice this in front of the canal, and within this beside it.
 REACH_MM = 40.0
+#: The rim of a body is looked for this far within its outline, and what lies outside this far beyond.
+RIM_MM, OUTSIDE_MM = 1.5, 2.5
 #: Edges much stronger than this are hardly better: lung beside cortex must not outweigh fat beside cortex.
 STRONG_EDGE_HU = 250.0
 
@@ -64,8 +65,9 @@ class OutlineFit:
         reach = np.hypot(
             self._width[:, None] * self._normals[:, 0], self._depth[:, None] * self._normals[:, 1]
         )
-        self._x = self._side[:, None] + self._width[:, None] ** 2 * self._normals[:, 0] / reach
-        self._y = -self._ahead[:, None] + self._depth[:, None] ** 2 * self._normals[:, 1] / reach
+        x_mm = self._side[:, None] + self._width[:, None] ** 2 * self._normals[:, 0] / reach
+        y_mm = -self._ahead[:, None] + self._depth[:, None] ** 2 * self._normals[:, 1] / reach
+        self._columns, self._rows = (np.ascontiguousarray(place.T) / step_mm for place in (x_mm, y_mm))
         ratio = self._width / self._depth
         excess = np.maximum(RATIO_LOW - ratio, 0.0) + np.maximum(ratio - RATIO_HIGH, 0.0)
         self._cost = RATIO_COST_HU * excess
@@ -75,14 +77,14 @@ class OutlineFit:
         reach = int(REACH_MM / self._step_mm)
         top, left = max(int(canal_row) - 2 * reach, 0), max(int(canal_column) - reach, 0)
         patch = patch[top : int(canal_row) + reach, left : int(canal_column) + reach]
-        rows = np.rint(canal_row - top + self._y / self._step_mm).astype(np.intp)
-        columns = np.rint(canal_column - left + self._x / self._step_mm).astype(np.intp)
+        rows = np.rint(canal_row - top + self._rows).astype(np.intp)
+        columns = np.rint(canal_column - left + self._columns).astype(np.intp)
         np.clip(rows, 0, patch.shape[0] - 1, out=rows)
         np.clip(columns, 0, patch.shape[1] - 1, out=columns)
+        places = rows * patch.shape[1] + columns
         total = np.zeros(len(self._side))
-        for place, normal in enumerate(self._normals):
-            edge = _edge(patch, normal, self._step_mm)
-            total += edge[rows[:, place], columns[:, place]]
+        for place, normal in zip(places, self._normals.tolist(), strict=True):
+            total += _edge(patch, normal, self._step_mm).ravel()[place]
         scores: npt.NDArray[np.float64] = total / len(self._normals) - self._cost
         return scores
 
@@ -98,13 +100,20 @@ class OutlineFit:
         )
 
 
-def _edge(patch: FloatImage, normal: npt.NDArray[np.float64], step_mm: float) -> FloatImage:
-    def along(distance_mm: float) -> FloatImage:
-        shift = (-normal[1] * distance_mm / step_mm, -normal[0] * distance_mm / step_mm)
-        moved: FloatImage = ndimage.shift(patch, shift, order=1, mode="nearest")
-        return moved
-
-    rim = np.maximum(along(-1.5), patch)
-    outside = np.maximum(along(2.5), -100.0)
+def _edge(patch: FloatImage, normal: tuple[float, float], step_mm: float) -> FloatImage:
+    """How much brighter the rim about every point is than what lies outside of it, along a normal (x, y)."""
+    x, y = (part / step_mm for part in normal)
+    rim = np.maximum(_moved(patch, -RIM_MM * y, -RIM_MM * x), patch)
+    outside = np.maximum(_moved(patch, OUTSIDE_MM * y, OUTSIDE_MM * x), np.float32(-100.0))
     edge: FloatImage = np.float32(STRONG_EDGE_HU) * np.tanh((rim - outside) / np.float32(STRONG_EDGE_HU))
     return edge
+
+
+def _moved(patch: FloatImage, down: float, right: float) -> FloatImage:
+    """What every point of a patch sees so many points away, interpolated; its edge goes on for ever."""
+    top, left = int(np.floor(down)), int(np.floor(right))
+    corners = np.array([(top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)])
+    below, aside = down - top, right - left
+    a, b, c, d = seen_from(patch, corners, "edge")
+    moved = (1 - below) * ((1 - aside) * a + aside * b) + below * ((1 - aside) * c + aside * d)
+    return np.asarray(moved, dtype=np.float32)
