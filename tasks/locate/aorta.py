@@ -8,27 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from tasks.locate.anatomy import Aorta, Column
+from tasks.locate.circles import RADII_MM, STEP_MM, FloatArray, fitting_circles
 from tasks.locate.lungs import Lungs
-from tasks.locate.patches import FloatImage, Grid, grid_about, sample
+from tasks.locate.masks import BoolImage
+from tasks.locate.patches import Grid, grid_about, sample
 from tasks.locate.sections import Section
 from tasks.volume.geometry import SliceStack
 
-#: Points of the search: three across the smallest difference of radii that matters.
-STEP_MM = 1.5
-#: Descending aorta 18 to 30 mm across in health, ectatic to 40 mm (2010 ACC/AHA thoracic aortic guideline).
-RADII_MM = (9.0, 10.5, 12.0, 13.5, 15.0, 17.0, 19.0, 21.0)
-DIRECTIONS = 24
-#: Wall and its blur: inside is taken this far within the radius, outside this far beyond.
-INSIDE_MM, OUTSIDE_MM = 3.0, 3.0
-#: Blood differs this much from what surrounds it: fat and lung are far below, bone and calcified wall above.
-EDGE_HU = 40.0
-#: Blood from severe anaemia under a dark streak to a first pass of contrast agent.
-BLOOD_HU = (-15.0, 700.0)
-#: Share of the lumen near its own mean; vessel wall, oesophagus with air and lung hold less.
-UNIFORM_WITHIN_HU = 60.0
 #: Position of the centre against the centre of the vertebral body, towards the patient's left (the aorta lies
 #: beside the body at T5 and in front of it at T12) and towards the back.
 TO_LEFT_MM = (-8.0, 58.0)
@@ -59,23 +48,14 @@ Circle = tuple[Section, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _ScoreMap:
-    """How well a circle of every radius fits at every point; scores of shape (radii, rows, columns)."""
-
-    section: Section
-    grid: Grid
-    scores: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The best circles of one section; arrays of shape (candidates,)."""
+    """Circles of one section that may be the aorta; arrays of shape (candidates,)."""
 
     section: Section
-    x_mm: npt.NDArray[np.float64]
-    y_mm: npt.NDArray[np.float64]
-    radius_mm: npt.NDArray[np.float64]
-    outline: npt.NDArray[np.float64]
+    x_mm: FloatArray
+    y_mm: FloatArray
+    radius_mm: FloatArray
+    outline: FloatArray
 
 
 def find_aorta(stack: SliceStack, column: Column, lungs: Lungs, sections: Sequence[Section]) -> Aorta | None:
@@ -92,8 +72,8 @@ def find_aorta(stack: SliceStack, column: Column, lungs: Lungs, sections: Sequen
     beside = [section for section in sections if low - 1.0 <= section.z_mm <= high + 1.0]
     if len(beside) < LEAST_SECTIONS:
         return None
-    maps = [_score_circles(stack, section, column) for section in beside]
-    paths = [_best_path([_candidates(each, column, side) for each in maps]) for side in SIDES]
+    fitting = [_fitting(stack, section, column) for section in beside]
+    paths = [_best_path([_best_beside(each, column, side) for each in fitting]) for side in SIDES]
     return _measure(stack, max(paths, key=_median_outline))
 
 
@@ -104,39 +84,43 @@ def _reach(lungs: Lungs) -> tuple[float, float]:
     return low, lungs.z_mm[-1] if lungs.apex_mm is None else lungs.apex_mm - BELOW_APEX_MM
 
 
-def _score_circles(stack: SliceStack, section: Section, column: Column) -> _ScoreMap:
-    body_x, body_y, _ = _body_at(column, section.z_mm)
+def _fitting(stack: SliceStack, section: Section, column: Column) -> _Candidates:
+    """Every circle that fits at all where the aorta may lie, on either side."""
+    body_x, body_y, half_width = _body_at(column, section.z_mm)
     grid = grid_about(body_x, body_y, 82.0, 88.0, 52.0, STEP_MM)
     hu = np.clip(sample(stack.hu(section.index), stack.geometry, grid), -250.0, 800.0)
-    smooth = ndimage.gaussian_filter(hu, 1.0)
-    return _ScoreMap(section, grid, np.stack([_circles(smooth, radius) for radius in RADII_MM]))
-
-
-def _candidates(scored: _ScoreMap, column: Column, side: float) -> _Candidates:
-    section, grid, scores = scored.section, scored.grid, scored.scores.copy()
-    body_x, body_y, half_width = _body_at(column, section.z_mm)
     y, x = np.mgrid[0 : grid.rows, 0 : grid.columns] * STEP_MM
-    to_left, to_back = side * (grid.x_mm + x - body_x), grid.y_mm + y - body_y
-    allowed = (to_left >= TO_LEFT_MM[0]) & (to_left <= TO_LEFT_MM[1])
+    aside, to_back = np.abs(grid.x_mm + x - body_x), grid.y_mm + y - body_y
+    found = fitting_circles(ndimage.gaussian_filter(hu, 1.0), _may_lie(aside, to_back, half_width, 0.0))
+    x_mm: FloatArray = np.asarray(grid.x_mm + found.column * STEP_MM, dtype=np.float64)
+    y_mm: FloatArray = np.asarray(grid.y_mm + found.row * STEP_MM, dtype=np.float64)
+    return _Candidates(section, x_mm, y_mm, found.radius_mm, found.outline)
+
+
+def _best_beside(fitting: _Candidates, column: Column, side: float) -> _Candidates:
+    """The best circles on one side of the spine; where there is none, one that nothing speaks for."""
+    section = fitting.section
+    body_x, body_y, half_width = _body_at(column, section.z_mm)
+    to_left, to_back = side * (fitting.x_mm - body_x), fitting.y_mm - body_y
+    beside = np.flatnonzero(_may_lie(to_left, to_back, half_width, fitting.radius_mm))
+    if beside.size == 0:
+        nothing = (np.array([value]) for value in (body_x, body_y, RADII_MM[0], 0.0))
+        return _Candidates(section, *nothing)
+    best = beside[np.argsort(fitting.outline[beside], kind="stable")[::-1][:CANDIDATES]]
+    lines = (fitting.x_mm, fitting.y_mm, fitting.radius_mm, fitting.outline)
+    return _Candidates(section, *(line[best] for line in lines))
+
+
+def _may_lie(
+    to_left: FloatArray, to_back: FloatArray, half_width: float, radius_mm: FloatArray | float
+) -> BoolImage:
+    """Whether a circle so far to the left of and behind the centre of a vertebral body may be the aorta."""
+    sideways = to_left / (half_width + radius_mm)
+    ahead = to_back / (BODY_DEPTH * half_width + radius_mm)
+    allowed: BoolImage = (to_left >= TO_LEFT_MM[0]) & (to_left <= TO_LEFT_MM[1])
     allowed &= (to_back >= TO_BACK_MM[0]) & (to_back <= TO_BACK_MM[1])
     allowed &= (to_back <= BEHIND_MM) | (to_left >= half_width + ASIDE_MM)
-    for radius_mm, score in zip(RADII_MM, scores, strict=True):
-        sideways = to_left / (half_width + radius_mm)
-        ahead = to_back / (BODY_DEPTH * half_width + radius_mm)
-        score *= allowed & (np.hypot(sideways, ahead) >= BODY_TOUCHED)
-    flat = scores.ravel()
-    fitting = np.flatnonzero(flat)  # few: sorting all would cost more than scoring them
-    if fitting.size < CANDIDATES:
-        fitting = np.arange(CANDIDATES)
-    best = fitting[np.argsort(flat[fitting])[::-1][:CANDIDATES]]
-    radius, rows, columns = np.unravel_index(best, scores.shape)
-    return _Candidates(
-        section,
-        np.asarray(grid.x_mm + columns * STEP_MM, dtype=np.float64),
-        np.asarray(grid.y_mm + rows * STEP_MM, dtype=np.float64),
-        np.array(RADII_MM)[radius],
-        flat[best].astype(np.float64),
-    )
+    return allowed & (np.hypot(sideways, ahead) >= BODY_TOUCHED)
 
 
 def _body_at(column: Column, z_mm: float) -> tuple[float, float, float]:
@@ -145,42 +129,6 @@ def _body_at(column: Column, z_mm: float) -> tuple[float, float, float]:
     lines = (x, y, np.array(column.body_radius_mm))
     at_x, at_y, half_width = (float(np.interp(z_mm, column.z_mm, line)) for line in lines)
     return at_x, at_y, half_width
-
-
-def _circles(smooth: FloatImage, radius_mm: float) -> npt.NDArray[np.float64]:
-    """For a circle about every point: the share of its outline that is seen, times its uniformity."""
-    lumen = _disc_mean(smooth, radius_mm - INSIDE_MM)
-    spread = np.sqrt(np.maximum(_disc_mean(smooth**2, radius_mm - INSIDE_MM) - lumen**2, 0.0))
-    reach = int(np.ceil((radius_mm + OUTSIDE_MM) / STEP_MM)) + 1
-    padded = np.pad(smooth, reach, mode="edge")
-    seen = np.zeros(smooth.shape, dtype=np.float32)
-    for direction in range(DIRECTIONS):
-        angle = 2.0 * np.pi * direction / DIRECTIONS
-        inside = _seen_from(padded, reach, angle, radius_mm - INSIDE_MM)
-        outside = _seen_from(padded, reach, angle, radius_mm + OUTSIDE_MM)
-        seen += (np.abs(inside - lumen) < EDGE_HU) & (np.abs(outside - lumen) > EDGE_HU)
-    uniform = np.clip(2.0 - spread / (UNIFORM_WITHIN_HU / 2.0), 0.0, 1.0)
-    blood = (lumen > BLOOD_HU[0]) & (lumen < BLOOD_HU[1])
-    score: npt.NDArray[np.float64] = (seen / DIRECTIONS * uniform * blood).astype(np.float64)
-    return score
-
-
-def _disc_mean(image: FloatImage, radius_mm: float) -> FloatImage:
-    reach = int(np.ceil(radius_mm / STEP_MM))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] * STEP_MM
-    inside = (x**2 + y**2 <= radius_mm**2).astype(np.float32)
-    padded = np.pad(image.astype(np.float64), reach, mode="edge")
-    # By Fourier transform: five times as fast as a direct sum at these radii.
-    mean: FloatImage = signal.fftconvolve(padded, inside / inside.sum(), mode="valid").astype(np.float32)
-    return mean
-
-
-def _seen_from(padded: FloatImage, reach: int, angle: float, away_mm: float) -> FloatImage:
-    """The image, padded by `reach` points, as seen `away_mm` away from every point in a direction."""
-    dy, dx = round(float(np.sin(angle)) * away_mm / STEP_MM), round(float(np.cos(angle)) * away_mm / STEP_MM)
-    rows, columns = padded.shape[0] - 2 * reach, padded.shape[1] - 2 * reach
-    moved: FloatImage = padded[reach + dy : reach + dy + rows, reach + dx : reach + dx + columns]
-    return moved
 
 
 def _best_path(candidates: Sequence[_Candidates]) -> list[Circle]:
