@@ -6,11 +6,15 @@ Everything follows from the arguments, UIDs and bytes included, so a seed gives 
 from __future__ import annotations
 
 import hashlib
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import (
@@ -101,27 +105,40 @@ def write_slice(
         position_mm: ImagePositionPatient.
         hu: Hounsfield units, shape (rows, columns), as they lie in the file.
     """
-    dataset = _new_file(str(series.sop_class), make_uid(series.series_uid, number), syntax.uid)
-    _set_patient_and_study(dataset, study)
-    _set_series(dataset, series)
+    dataset = copy(_in_common(study, series, syntax))
+    dataset.file_meta = copy(dataset.file_meta)
+    _name_instance(dataset, make_uid(series.series_uid, number))
     dataset.InstanceNumber = number
-    dataset.AcquisitionNumber = 1
     dataset.ImagePositionPatient = [round(value, 4) for value in position_mm]
-    dataset.ImageOrientationPatient = list(series.orientation)
     dataset.SliceLocation = round(position_mm[2], 3)
-    dataset.PixelSpacing = list(series.pixel_spacing_mm)
-    dataset.RescaleIntercept = series.intercept
-    dataset.RescaleSlope = 1
-    dataset.RescaleType = "HU"
-    dataset.WindowCenter, dataset.WindowWidth = 40, 400
     if series.padding is None:
         set_pixels(dataset, np.clip(hu - series.intercept, 0, 4095).astype(np.uint16), syntax)
     else:
         outside = hu < -1024
         stored = np.where(outside, series.padding, hu - series.intercept).astype(np.int16)
         set_pixels(dataset, stored, syntax)
-        dataset.add_new("PixelPaddingValue", "SS", series.padding)
     _save(dataset, path)
+
+
+@lru_cache(maxsize=2)
+def _in_common(study: StudyTags, series: SeriesTags, syntax: Syntax) -> FileDataset:
+    """What all slices of a series share, read back from a file: pydicom then writes its bytes as they are."""
+    dataset = _new_file(str(series.sop_class), make_uid("no instance"), syntax.uid)
+    _set_patient_and_study(dataset, study)
+    _set_series(dataset, series)
+    dataset.AcquisitionNumber = 1
+    dataset.ImageOrientationPatient = list(series.orientation)
+    dataset.PixelSpacing = list(series.pixel_spacing_mm)
+    dataset.RescaleIntercept = series.intercept
+    dataset.RescaleSlope = 1
+    dataset.RescaleType = "HU"
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    if series.padding is not None:
+        dataset.add_new("PixelPaddingValue", "SS", series.padding)
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    file.seek(0)
+    return dcmread(file)
 
 
 def write_report(path: Path, study: StudyTags) -> None:
@@ -160,7 +177,6 @@ def write_directory(path: Path) -> None:
 def _new_file(sop_class: str, sop_instance: str, syntax: UID) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance)
     meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = UID(make_uid("osteoscreen phantom"))
     meta.ImplementationVersionName = "OSTEOSCREEN"
@@ -173,8 +189,13 @@ def _new_file(sop_class: str, sop_instance: str, syntax: UID) -> FileDataset:
         is_little_endian=syntax.is_little_endian,
     )
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.SOPClassUID, dataset.SOPInstanceUID = UID(sop_class), UID(sop_instance)
+    dataset.SOPClassUID = UID(sop_class)
+    _name_instance(dataset, sop_instance)
     return dataset
+
+
+def _name_instance(dataset: FileDataset, sop_instance: str) -> None:
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(sop_instance)
 
 
 def _set_patient_and_study(dataset: FileDataset, study: StudyTags) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -23,6 +22,8 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+
+_RLE_HEADER_BYTES = 64
 
 Encoder = Callable[[npt.NDArray[np.uint16]], bytes]
 
@@ -52,19 +53,12 @@ def _htj2k(pixels: npt.NDArray[np.uint16]) -> bytes:
 
 
 def _rle(pixels: npt.NDArray[np.uint16]) -> bytes:
-    rows, columns = pixels.shape
-    return RLELosslessEncoder.encode(
-        pixels,
-        encoding_plugin="pydicom",
-        rows=rows,
-        columns=columns,
-        samples_per_pixel=1,
-        bits_allocated=16,
-        bits_stored=16,
-        pixel_representation=0,
-        photometric_interpretation="MONOCHROME2",
-        number_of_frames=1,
-    )
+    """Both bytes of the pixels as a segment each, the high one first, rows packed one by one (PS3.5, G)."""
+    packed = [imagecodecs.packbits_encode((pixels >> shift).astype(np.uint8), axis=-1) for shift in (8, 0)]
+    segments = [segment + b"\0" * (len(segment) % 2) for segment in packed]
+    starts = (_RLE_HEADER_BYTES, _RLE_HEADER_BYTES + len(segments[0]))
+    header = np.array([len(segments), *starts], "<u4").tobytes().ljust(_RLE_HEADER_BYTES, b"\0")
+    return header + segments[0] + segments[1]
 
 
 SYNTAXES: dict[str, Syntax] = {
