@@ -6,6 +6,7 @@ basivertebral vein, which enters the body from behind; and, within that, where t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from tasks.locate.anatomy import Body
-from tasks.outcomes import Excluded, Reason
+from tasks.measure.doubts import Region, least_likeness, refuse_doubtful
 from tasks.volume.geometry import Geometry, HuImage, SliceStack
 
 #: Thickness of the slab about the mid-vertebral level. Source: plan (the model's input), ±2.5 mm by hand.
@@ -29,19 +30,14 @@ AHEAD = 0.2
 #: endplates reach into one part of a body; even bone beside them stands for the trabeculae.
 SIDES_MM = (-4.0, -2.0, 0.0, 2.0, 4.0)
 AHEADS = (0.0, 0.1, 0.2, 0.3)
+#: And no further: all of the region lies within this part of the outline, off the cortex and its blur.
+LARGEST_REACH = 0.85
 #: The usual place is left for clearly evener bone only: HU of standard deviation per mm, and per half depth.
 SIDE_COST_HU, AHEAD_COST_HU = 5.0, 100.0
 #: Evenness is judged over this, so that noise and single trabeculae do not decide.
 EVEN_SIGMA_MM = 1.5
 #: Slices that hold less than this part of the slab are not worth decoding.
 LEAST_WEIGHT = 0.05
-#: Trabecular bone from fatty marrow to the densest young adult, as `tasks.locate.plausibility` has it for the
-#: coarse look: cement, implants and slices that do not belong show only in the slices measured here.
-PLAUSIBLE_HU = (-60.0, 480.0)
-#: Slices of one slab differ by up to 150 HU in dense or noisy bone (real CT, also with 100 HU of noise);
-#: a slice of another patient, of air, or with another rescale differs by more.
-LARGEST_SLICE_DIFFERENCE_HU = 250.0
-
 FloatImage = npt.NDArray[np.float32]
 
 
@@ -71,7 +67,7 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
     """Mean attenuation of trabecular bone about the middle of `body`.
 
     Raises:
-        Excluded: `implausible_anatomy` when no trabecular bone measures so, or the slab's slices disagree.
+        Excluded: `implausible_anatomy` when trabecular bone does not look so (`doubts.REGION_CHECKS`).
         Failed: when slices cannot be read.
         ValueError: when the body lies outside of the stack.
     """
@@ -80,20 +76,25 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
     radius_y = min(RADIUS_MM, LARGEST_SHARE * body.depth_mm / 2)
     slab = slab_mean(stack, body.z_mm, SLAB_MM)
     smooth = ndimage.gaussian_filter(slab, EVEN_SIGMA_MM / geometry.pixel_mm)
-    best_cost, best = np.inf, (body.x_mm, body.y_mm)
-    for side_mm, ahead in product(SIDES_MM, AHEADS):
+    best_cost, uneven_hu, best = np.inf, np.inf, (body.x_mm, body.y_mm)
+    for side_mm, ahead in _places(body, (radius_x, radius_y)):
         x_mm, y_mm = body.x_mm + side_mm, body.y_mm - ahead * body.depth_mm / 2
-        inside = _values(smooth, geometry, (x_mm, y_mm), (radius_x, radius_y))
-        cost = float(inside.std()) + SIDE_COST_HU * abs(side_mm) + AHEAD_COST_HU * abs(ahead - AHEAD)
+        spread = float(_values(smooth, geometry, (x_mm, y_mm), (radius_x, radius_y)).std())
+        cost = spread + SIDE_COST_HU * abs(side_mm) + AHEAD_COST_HU * abs(ahead - AHEAD)
         if cost < best_cost:
-            best_cost, best = cost, (x_mm, y_mm)
+            best_cost, uneven_hu, best = cost, spread, (x_mm, y_mm)
     values = _values(slab, geometry, best, (radius_x, radius_y))
-    _refuse_implausible(float(values.mean()))
-    _refuse_disagreement(
-        [
-            float(_values(stack.hu(index), geometry, best, (radius_x, radius_y)).mean())
-            for index in slab_weights(geometry, body.z_mm, SLAB_MM)
-        ]
+    slices = list(slab_weights(geometry, body.z_mm, SLAB_MM))
+    refuse_doubtful(
+        Region(
+            hu=float(values.mean()),
+            uneven_hu=uneven_hu,
+            slice_hu=tuple(
+                float(_values(stack.hu(index), geometry, best, (radius_x, radius_y)).mean())
+                for index in slices
+            ),
+            likeness=least_likeness(stack, slices),
+        )
     )
     return Trabecular(
         hu=float(values.mean()),
@@ -105,6 +106,15 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
         radius_x_mm=radius_x,
         radius_y_mm=radius_y,
     )
+
+
+def _places(body: Body, radii_mm: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    """Where a region may lie: mm to the side of the middle, and before it as part of the half depth."""
+    half_width, half_depth = body.width_mm / 2, body.depth_mm / 2
+    share = max(radii_mm[0] / half_width, radii_mm[1] / half_depth)
+    for side_mm, ahead in product(SIDES_MM, AHEADS):
+        if float(np.hypot(side_mm / half_width, ahead)) + share <= LARGEST_REACH:
+            yield side_mm, ahead
 
 
 def slab_weights(geometry: Geometry, z_mm: float, thickness_mm: float) -> dict[int, float]:
@@ -131,24 +141,6 @@ def slab_mean(stack: SliceStack, z_mm: float, thickness_mm: float) -> FloatImage
     for index, weight in slab_weights(stack.geometry, z_mm, thickness_mm).items():
         mean += np.float32(weight) * stack.hu(index)
     return mean
-
-
-def _refuse_implausible(hu: float) -> None:
-    low, high = PLAUSIBLE_HU
-    if not low <= hu <= high:
-        raise Excluded(
-            Reason.IMPLAUSIBLE_ANATOMY, f"trabecular bone measures {hu:.0f} HU, expected {low:g} to {high:g}"
-        )
-
-
-def _refuse_disagreement(means_hu: list[float]) -> None:
-    difference = max(means_hu) - min(means_hu)
-    if difference > LARGEST_SLICE_DIFFERENCE_HU:
-        raise Excluded(
-            Reason.IMPLAUSIBLE_ANATOMY,
-            f"slices of one vertebra differ by {difference:.0f} HU, "
-            f"at most {LARGEST_SLICE_DIFFERENCE_HU:g} expected",
-        )
 
 
 def _values(
