@@ -379,6 +379,41 @@ class DicomWeb(_Section):
     )
 
 
+class Dimse(_Section):
+    """How a DIMSE archive is reached. The certificates are used where the address says tls=yes."""
+
+    calling_aet: str = Field(
+        "OSTEOSCREEN", description="AE title that we call ourselves, unless the address has another (calling=)."
+    )
+    retrieve: Literal["auto", "get", "move"] = Field(
+        "auto", description="How images come: by C-GET where the archive has it, else by C-MOVE; or by one only."
+    )
+    storage: tuple[str, ...] = Field(
+        ("OSTEOSCREEN:11112",),
+        description="For C-MOVE: each AE-TITLE:port at which the archive knows this host as a destination. "
+        "Workers on one host that receive at the same time need one each; others wait.",
+    )
+    storage_bind: str = Field(
+        "0.0.0.0",  # noqa: S104 - only while a C-MOVE is under way, and for the archive's host only
+        description="Address of this host on which images are received by C-MOVE.",
+    )
+    storage_from: tuple[str, ...] = Field(
+        (), description="Hosts other than the archive's own that may send what a C-MOVE asked for."
+    )
+    ca_bundle: Path | None = Field(
+        None, description="PEM file of the authorities that are believed, instead of the usual ones."
+    )
+    client_certificate: Path | None = Field(
+        None, description="PEM file of the certificate that tells the archive who we are."
+    )
+    client_key: Path | None = Field(
+        None, description="PEM file of its key, mode 600; default: in the file of the certificate."
+    )
+    check_host_name: bool = Field(
+        True, description="Whether the archive's certificate must name the host of the address."
+    )
+
+
 class Settings(BaseSettings):
     """Everything a night can be told."""
 
@@ -421,6 +456,7 @@ class Settings(BaseSettings):
     calendar: Calendar = Calendar()
     network: Network = Network()
     dicomweb: DicomWeb = DicomWeb()
+    dimse: Dimse = Dimse()
 
     @classmethod
     def settings_customise_sources(

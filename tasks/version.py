@@ -24,6 +24,7 @@ _WITHOUT_EFFECT_ON_RESULTS = frozenset(
         "calendar",
         "network",
         "dicomweb",
+        "dimse",
     }
 )
 

@@ -13,6 +13,7 @@ from tasks.settings import (
     Cluster,
     Contrast,
     DicomWeb,
+    Dimse,
     Eligibility,
     Inference,
     LevelCutoff,
@@ -63,6 +64,7 @@ def test_another_limit_is_another_question(settings: Settings) -> None:
         with_(cluster=Cluster(kind="inline", workers=1)),
         with_(network=Network(retries=0)),
         with_(dicomweb=DicomWeb(user="night")),
+        with_(dimse=Dimse(calling_aet="NIGHT")),
     ],
 )
 def test_another_place_to_work_is_the_same_question(settings: Settings) -> None:

@@ -1,0 +1,203 @@
+"""The headers of a series, from what an index tells of each instance and the few that settle the rest.
+
+An index may tell everything (Orthanc), or UIDs and instance numbers only. Whatever it tells is believed only
+as far as instances that were fetched bear it out; what it does not tell is taken from them where they agree,
+and positions between them are put on the straight line that they lie on. Each image that is used later is
+held against its prediction. In any doubt all instances of the series are fetched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from tasks.archive.dimse.association import RETRIEVED_CLASSES
+from tasks.dicom.instance import Frame, Identity, Instance
+from tasks.dicom.stack import Vector, is_placed
+
+# Below this the instances that settle a series would be most of it.
+FEWEST_TO_PREDICT = 16
+# Positions are written to 0.01 mm or finer, and steps that are no round number are rounded in each.
+SAME_POSITION_MM = 0.02
+# Slices of CT lie at least this far apart; less is one position written twice.
+SMALLEST_STEP_MM = 0.1
+
+# What belongs to one file, or is known of each instance anyway; never compared, never passed on.
+_OWN = frozenset(
+    {
+        "source",
+        "size_bytes",
+        "study_uid",
+        "series_uid",
+        "sop_instance_uid",
+        "content_token",
+        "identity",
+        "frames",
+        "instance_number",
+        "pixel_offset",
+        "pixel_length",
+        "padding_value",
+        "padding_limit",
+        "frame_of_reference_uid",
+        "problem",
+    }
+)
+_COMPARED = tuple(field.name for field in dataclasses.fields(Instance) if field.name not in _OWN)
+_IDENTITY = tuple(field.name for field in dataclasses.fields(Identity))
+
+Fetch = Callable[[Sequence[str]], Mapping[str, Instance]]
+"""Given SOPInstanceUIDs, the real headers of those instances by UID; without what is no image."""
+
+
+T = TypeVar("T")
+_NO_IMAGE = "no image that could be fetched and read"
+
+
+class _Doubt(Exception):  # noqa: N818 - control flow inside this module
+    """The instances that were fetched do not settle the others."""
+
+
+def headers_of(listed: Sequence[Instance], fetch: Fetch) -> tuple[Instance, ...]:
+    """The headers of a series' instances.
+
+    Args:
+        listed: as the index told them, one for each instance.
+        fetch: gives real headers.
+
+    Returns:
+        One header for each, in the order of `listed`; those that were fetched are the real ones.
+    """
+    images = [instance for instance in listed if instance.sop_class_uid in ("", *RETRIEVED_CLASSES)]
+    try:
+        telling = _telling(images)
+        samples = fetch(telling)
+        if len(samples) < len(telling):
+            raise _Doubt
+        headers = _predicted(images, samples)
+    except _Doubt:
+        headers = dict(fetch([instance.sop_instance_uid for instance in images]))
+    return tuple(headers.get(item.sop_instance_uid) or replace(item, problem=_NO_IMAGE) for item in listed)
+
+
+def _telling(listed: Sequence[Instance]) -> list[str]:
+    """The UIDs of the fewest instances that may settle the others.
+
+    Raises:
+        _Doubt: none can.
+    """
+    if len(listed) < FEWEST_TO_PREDICT or len({instance.sop_instance_uid for instance in listed}) < len(
+        listed
+    ):
+        raise _Doubt
+    if _tells_places(listed):
+        ordered = sorted(
+            listed, key=lambda instance: (instance.instance_number or 0, instance.sop_instance_uid)
+        )
+        return [ordered[at].sop_instance_uid for at in (0, len(ordered) // 2, -1)]
+    known = sorted(item.instance_number for item in listed if item.instance_number is not None)
+    if not known or known != list(range(known[0], known[0] + len(listed))):
+        raise _Doubt
+    ordered = sorted(listed, key=_number)
+    # neighbours at both ends, because interleaved reconstructions lie on one line with their like
+    return [ordered[at].sop_instance_uid for at in (0, 1, len(ordered) // 2, -2, -1)]
+
+
+def _tells_places(listed: Sequence[Instance]) -> bool:
+    return all(len(instance.frames) == 1 and is_placed(instance.frames[0]) for instance in listed)
+
+
+def _predicted(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, Instance]:
+    """All headers, by UID.
+
+    Raises:
+        _Doubt: the samples contradict the index or each other.
+    """
+    real = list(samples.values())
+    if any(sample.problem or len(sample.frames) != 1 for sample in real):
+        raise _Doubt
+    shared = _shared(listed, samples)
+    identity = Identity(**{name: _same([getattr(s.identity, name) for s in real]) for name in _IDENTITY})
+    frames = _told_frames(listed, samples) if _tells_places(listed) else _frames_on_a_line(listed, samples)
+    headers = {
+        instance.sop_instance_uid: replace(
+            instance,
+            **shared,
+            identity=identity,
+            frames=(frames[instance.sop_instance_uid],),
+            problem="",
+        )
+        for instance in listed
+    }
+    return {**headers, **samples}
+
+
+def _shared(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, Any]:
+    """The fields that the index does not tell, with the value that all samples have."""
+    shared: dict[str, Any] = {}
+    for name in _COMPARED:
+        told = {instance.sop_instance_uid: getattr(instance, name) for instance in listed}
+        if any(told[uid] != getattr(sample, name) for uid, sample in samples.items()):
+            _same(list(told.values()))  # an index that tells each another value, and a wrong one
+            shared[name] = _same([getattr(sample, name) for sample in samples.values()])
+    return shared
+
+
+def _same(values: Sequence[T]) -> T:
+    if any(value != values[0] for value in values):
+        raise _Doubt
+    return values[0]
+
+
+def _told_frames(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, Frame]:
+    """Places from the index, rescale from it too where it is borne out, else from the samples."""
+    told = {instance.sop_instance_uid: instance.frames[0] for instance in listed}
+    if all(told[uid] == sample.frames[0] for uid, sample in samples.items()):
+        return told
+    slope, intercept = _rescale(samples)
+    frames = {uid: replace(frame, slope=slope, intercept=intercept) for uid, frame in told.items()}
+    if any(frames[uid] != sample.frames[0] for uid, sample in samples.items()):
+        raise _Doubt
+    return frames
+
+
+def _frames_on_a_line(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, Frame]:
+    """Places on the line through first and last, in equal steps of the instance number."""
+    ordered = sorted(samples.values(), key=_number)
+    first, last = ordered[0], ordered[-1]
+    orientation = _same([sample.frames[0].orientation for sample in ordered])
+    slope, intercept = _rescale(samples)
+    start, end = _position(first), _position(last)
+    steps = _number(last) - _number(first)
+    step = [(b - a) / steps for a, b in zip(start, end, strict=True)]
+    if sum(part * part for part in step) < SMALLEST_STEP_MM**2:
+        raise _Doubt
+
+    def place(instance: Instance) -> Vector:
+        n = _number(instance) - _number(first)
+        return start[0] + n * step[0], start[1] + n * step[1], start[2] + n * step[2]
+
+    for sample in ordered:
+        off = (abs(a - b) for a, b in zip(place(sample), _position(sample), strict=True))
+        if max(off) > SAME_POSITION_MM or not is_placed(sample.frames[0]):
+            raise _Doubt
+    template = Frame(None, orientation, slope, intercept)
+    return {item.sop_instance_uid: replace(template, position_mm=place(item)) for item in listed}
+
+
+def _rescale(samples: Mapping[str, Instance]) -> tuple[float, float]:
+    return _same([(sample.frames[0].slope, sample.frames[0].intercept) for sample in samples.values()])
+
+
+def _position(sample: Instance) -> Vector:
+    position = sample.frames[0].position_mm
+    if position is None:
+        raise _Doubt
+    return position
+
+
+def _number(instance: Instance) -> int:
+    if instance.instance_number is None:
+        raise _Doubt
+    return instance.instance_number

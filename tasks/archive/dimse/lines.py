@@ -1,0 +1,140 @@
+"""`Lines`: the associations that one process holds with one peer, shared by all that it asks of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import TypeVar
+
+from tasks.archive.dimse.address import Address
+from tasks.archive.dimse.association import Line, NotNow, Store
+from tasks.archive.dimse.tls import client_context
+from tasks.archive.dimse.wire import Bounds
+from tasks.archive.load import Load
+from tasks.outcomes import ArchiveError
+from tasks.settings import Dimse, Network
+
+T = TypeVar("T")
+# The first pause before a further try, and the longest; each is twice the one before.
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+BYTES_PER_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process may ask of one peer, and for how long."""
+
+    network: Network
+    load: Load
+
+    def bounds(self) -> Bounds:
+        """For the socket of an association."""
+        return Bounds(
+            stall_s=self.network.read_timeout_s,
+            message_bytes=self.network.max_instance_mb * BYTES_PER_MIB,
+            took=self.load.spend,
+        )
+
+
+class Lines:
+    """Associations on demand. Safe for use by several threads; lives in one process.
+
+    Args:
+        store: takes the instances that a C-GET brings; told over which of the lines they came by its thread.
+    """
+
+    def __init__(self, address: Address, settings: Dimse, limits: Limits, store: Store) -> None:
+        self.address = address
+        self.calling = address.calling or settings.calling_aet
+        self.limits = limits
+        self._store = store
+        self._tls: SSLContext | None = client_context(settings) if address.tls else None
+        self._lock = threading.Lock()
+        self._idle: list[Line] = []
+
+    @contextmanager
+    def line(self, until_s: float | None) -> Iterator[Line]:
+        """An association, for as long as the block lasts; one that stands already, where there is one.
+
+        Args:
+            until_s: as `Line.finish_by`.
+
+        Raises:
+            NotNow: there is none to be had now.
+            ArchiveError: there will be none.
+        """
+        network = self.limits.network
+        try:
+            with self.limits.load.request(network.answer_timeout_s):
+                line = self._take() or Line(
+                    self.address,
+                    self.calling,
+                    self.limits.bounds(),
+                    network.connect_timeout_s,
+                    self._tls,
+                    self._store,
+                )
+                line.finish_by(until_s)
+                try:
+                    yield line
+                except BaseException:
+                    line.drop()
+                    raise
+                self._give_back(line)
+        except TimeoutError:
+            raise NotNow("other requests of ours held every association") from None
+
+    def ask(self, question: Callable[[Line], T]) -> T:
+        """The answer to a question, asked again, with growing pauses, while the peer gives none.
+
+        Raises:
+            ArchiveError: it gave none however often it was asked.
+        """
+        network = self.limits.network
+        deadline_s = time.monotonic() + network.answer_timeout_s
+        pause_s = FIRST_PAUSE_S
+        for left in reversed(range(network.retries + 1)):
+            try:
+                with self.line(deadline_s) as line:
+                    return question(line)
+            except NotNow as not_now:
+                if not left or time.monotonic() + pause_s > deadline_s:
+                    raise self.unavailable(str(not_now)) from None
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    def unavailable(self, what: str) -> ArchiveError:
+        """The error of a peer that was asked in vain."""
+        return ArchiveError(
+            f"The DIMSE peer at {self.address.place} gave no answer: {what}. See whether it runs and can be "
+            "reached from here."
+        )
+
+    def close(self) -> None:
+        """Release every association that is not in use."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for line in idle:
+            line.close()
+
+    def _take(self) -> Line | None:
+        with self._lock:
+            while self._idle:
+                line = self._idle.pop()
+                if line.is_open:
+                    return line
+                line.drop()
+        return None
+
+    def _give_back(self, line: Line) -> None:
+        if line.is_open:
+            with self._lock:
+                self._idle.append(line)
+        else:
+            line.drop()
