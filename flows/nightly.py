@@ -26,6 +26,7 @@ from flows.progress import NightProgress
 from flows.shift import Shift
 from flows.study import lost_study, screen_study
 from flows.tally import Tally
+from flows.together import together
 from tasks.archive.folder import FolderArchive
 from tasks.archive.memory import Memory
 from tasks.archive.scan import Scan, Window
@@ -71,8 +72,7 @@ def nightly(
         begun = 0
         if outstanding.todo:
             with (
-                night.inference() as triton_url,
-                dask_client(night.settings.cluster) as client,
+                together(night.inference(), dask_client(night.settings.cluster)) as (triton_url, client),
                 NightProgress(outstanding, show=show_progress) as progress,
             ):
                 for window in _windows(outstanding.todo):

@@ -19,6 +19,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PREFECT_LOGGING_TO_API_ENABLED",
         "PREFECT_API_URL",
         "PREFECT_HOME",
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START",
         "DO_NOT_TRACK",
     ):
         monkeypatch.setenv(name, "")
