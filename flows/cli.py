@@ -42,6 +42,10 @@ LakeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 _DAY = ["%Y-%m-%d", "%Y%m%d"]
+ARCHIVE_HELP = (
+    "A folder of DICOM files, in any nesting, with any names; or a DICOMweb archive, "
+    "https://host/dicom-web; or a DIMSE archive, dimse://AET@host:port."
+)
 
 
 class Format(StrEnum):
@@ -76,7 +80,7 @@ def demo(
 
 @app.command()
 def screen(
-    archive: Annotated[Path, typer.Argument(help="A folder of DICOM files, in any nesting, with any names.")],
+    archive: Annotated[str, typer.Argument(help=ARCHIVE_HELP)],
     lake: LakeOption = None,
     since: Annotated[datetime | None, typer.Option(formats=_DAY, help="First study date.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last study date.")] = None,
@@ -85,12 +89,14 @@ def screen(
     """One night over an archive. Run it again at any time: what is done is not done twice."""
     from flows.orchestrator import check_apart
     from flows.prefect_server import orchestrated
+    from tasks.archive.archive import open_archive
     from tasks.archive.folder import FolderArchive
 
     with _exit_status():
         settings = load_settings(lake=lake)
-        FolderArchive(archive)  # a wrong path is said at once, before there is a lake or a server
-        check_apart(archive, settings.lake)
+        source = open_archive(archive, settings)  # what is wrong is said before there is a lake or a server
+        if isinstance(source, FolderArchive):
+            check_apart(source.root, settings.lake)
         with orchestrated(settings.lake, debug=_debug):
             from flows.nightly import nightly
 

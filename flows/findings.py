@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tasks.archive.archive import Access
+from tasks.archive.folder import FolderAccess
 from tasks.dicom.instance import Study
+from tasks.dicom.source import InstanceSource
 from tasks.infer.client import TritonClient
 from tasks.infer.manifest import Manifest
 from tasks.infer.prediction import Prediction
@@ -37,13 +40,22 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every study of a night is worked on with; sent to each worker."""
+    """What every study of a night is worked on with; sent to each worker.
+
+    Attributes:
+        access: how to get at headers and bytes of the archive.
+        archive_key: names the archive; None where none is asked.
+        secret: of the patient keys, for headers that tell more than the archive's list did.
+    """
 
     run_id: str
     settings: Settings
     manifest: Manifest
     client: TritonClient
     lake: Lake
+    access: Access = field(default_factory=FolderAccess)
+    archive_key: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,13 @@ class Vertebra:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is known of a study so far; each step returns a fuller one."""
+    """What is known of a study so far; each step returns a fuller one.
 
+    Attributes:
+        source: where the bytes of its images come from.
+    """
+
+    source: InstanceSource | None = None
     judgements: tuple[Judgement, ...] = ()
     selected: Selected | None = None
     others: tuple[Selected, ...] = ()

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.findings import Bench, Work
+from flows.presence import NOTHING, Noted
 from flows.rows import first_header
 from flows.tally import Tally, count
+from tasks.archive.archive import Archive
 from tasks.archive.patient import load_secret, patient_key
 from tasks.archive.scan import Scan
 from tasks.dicom.instance import Identity, Study
@@ -27,7 +29,7 @@ from tasks.publish.journal import Journal
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import RunRow, RunStatus
-from tasks.select.eligibility import is_known, read_known_patients
+from tasks.select.eligibility import entries_of, read_known_patients
 from tasks.settings import Inference, Settings
 from tasks.version import pipeline_version
 
@@ -50,7 +52,10 @@ class Outstanding:
 class Night:
     """One run over one lake, from `open_night`."""
 
-    def __init__(self, settings: Settings, lake: Lake, manifest: Manifest) -> None:
+    def __init__(
+        self, settings: Settings, lake: Lake, manifest: Manifest, archive: Archive | None = None
+    ) -> None:
+        self.archive = archive
         self.settings = settings
         self.lake = lake
         self.manifest = manifest
@@ -59,12 +64,13 @@ class Night:
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._secret = load_secret(lake.identities, settings.patient_key_secret)
         listed = settings.eligibility.known_osteoporosis
-        self._known = read_known_patients(listed) if listed else frozenset()
+        self._known = entries_of(read_known_patients(listed)) if listed else {}
         self._run = RunRow(
             run_id=self.run_id,
             status=RunStatus.RUNNING,
             started_at=datetime.now(UTC),
-            archive="folder",
+            archive=archive.kind if archive else None,
+            archive_key=archive.key if archive else None,
             model_name=manifest.name,
             model_version=manifest.version,
             model_label=manifest.label,
@@ -77,14 +83,17 @@ class Night:
 
     def bench(self, client: TritonClient) -> Bench:
         """What every study of this night is worked on with."""
-        return Bench(self.run_id, self.settings, self.manifest, client, self.lake)
+        bench = Bench(self.run_id, self.settings, self.manifest, client, self.lake, secret=self._secret)
+        if self.archive is None:
+            return bench
+        return replace(bench, access=self.archive.access(), archive_key=self.archive.key)
 
     def work(self, key: ScreeningKey, study: Study) -> Work:
         """One study as it is sent to a worker, with what is known of its patient here."""
         header = first_header(study)
         identity = header.identity if header else Identity()
-        known = [(identity.patient_id, "")] if is_known(identity, self._known) else []
-        return Work(study, key, patient_key(identity, self._secret, study.study_uid), tuple(known))
+        known = self._known.get(identity.patient_id.strip(), ())
+        return Work(study, key, patient_key(identity, self._secret, study.study_uid), known)
 
     def outstanding(self, scan: Scan) -> Outstanding:
         """Which studies of a scan have no row yet, or one that failed for a passing reason."""
@@ -109,11 +118,18 @@ class Night:
         self.lake.publish(finished.values())
         self.journal.clear(finished.keys())
 
-    def account(self, scan: Scan, outstanding: Outstanding, left: Sequence[ScreeningKey] = ()) -> Tally:
+    def account(
+        self,
+        scan: Scan,
+        outstanding: Outstanding,
+        left: Sequence[ScreeningKey] = (),
+        noted: Noted = NOTHING,
+    ) -> Tally:
         """Count what the lake now says of every study that was found.
 
         Args:
             left: work that was not begun.
+            noted: of studies that the archive no longer holds.
         """
         finished = self.lake.finished()
         not_begun = {key for key in left if key not in finished}
@@ -128,6 +144,9 @@ class Night:
             unchanged=outstanding.unchanged,
             resumed=len(outstanding.resumed),
             arriving=len(scan.arriving),
+            settled_at=datetime.fromtimestamp(scan.settled_s, UTC) if scan.settled_s else None,
+            gone=noted.gone,
+            archive_note=noted.note,
             unreadable_files=scan.counts.unreadable,
         )
 
@@ -146,6 +165,9 @@ class Night:
                 failed=tally.failed,
                 unchanged=tally.unchanged,
                 resumed=tally.resumed,
+                arriving=tally.arriving,
+                gone=tally.gone,
+                archive_note=tally.archive_note or None,
             )
             read = self.lake.read_by(self.run_id)
             row = replace(
@@ -168,10 +190,13 @@ class Night:
 
 
 @contextmanager
-def open_night(settings: Settings, *, gives_way: bool = False) -> Iterator[Night]:
+def open_night(
+    settings: Settings, archive: Archive | None = None, *, gives_way: bool = False
+) -> Iterator[Night]:
     """Hold the lake and keep a run's books; the run is recorded however it ends.
 
     Args:
+        archive: where studies come from; None for a run that asks no archive.
         gives_way: let a night have the lake that waits for it. A run that does not is a night, and waits
             itself for one that does.
 
@@ -183,7 +208,7 @@ def open_night(settings: Settings, *, gives_way: bool = False) -> Iterator[Night
     lake = Lake(settings.lake)
     patience_s = 0.0 if gives_way else settings.calendar.patience_minutes * 60
     with lake.locked("a backfill" if gives_way else "a night", gives_way=gives_way, patience_s=patience_s):
-        night = Night(settings, lake, manifest)
+        night = Night(settings, lake, manifest, archive)
         night.write_run(RunStatus.RUNNING)
         try:
             yield night

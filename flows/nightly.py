@@ -22,12 +22,13 @@ from prefect.cache_policies import NO_CACHE
 from flows.cluster import Lost, dask_client, fan_out
 from flows.findings import Work
 from flows.night import Night, Outstanding, open_night
+from flows.presence import NOTHING, Noted, note_presence, settle_minutes
 from flows.progress import NightProgress
 from flows.shift import Shift
 from flows.study import lost_study, screen_study
 from flows.tally import Tally
 from flows.together import together
-from tasks.archive.folder import FolderArchive
+from tasks.archive.archive import Archive, open_archive
 from tasks.archive.memory import Memory
 from tasks.archive.scan import Scan, Window
 from tasks.infer.client import shared_client
@@ -42,7 +43,7 @@ WINDOW_STUDIES = 500
 
 @flow(name="nightly", validate_parameters=False)
 def nightly(
-    archive: Path,
+    archive: str | Path,
     lake: Path | None = None,
     since: date | None = None,
     until: date | None = None,
@@ -54,7 +55,7 @@ def nightly(
     """One night over an archive.
 
     Args:
-        archive: a folder of DICOM files, in any nesting.
+        archive: a folder of DICOM files, `https://host/dicom-web`, or `dimse://AET@host:port`.
         lake: where the results go; default from the settings.
         since, until: only studies of these days, both included.
         show_progress: print a bar, or lines where the output is no terminal.
@@ -65,9 +66,11 @@ def nightly(
     Returns:
         The tally of the run; found = scored + excluded + failed has been checked.
     """
-    with open_night(load_settings(lake=lake, **(settings or {})), gives_way=gives_way) as night:
+    chosen = load_settings(lake=lake, **(settings or {}))
+    source = open_archive(archive, chosen)
+    with open_night(chosen, source, gives_way=gives_way) as night:
         shift = Shift(night.lake, stop_at, gives_way)
-        found = scan(night, archive, since, until)
+        found = scan(night, source, since, until)
         outstanding = night.outstanding(found)
         begun = 0
         if outstanding.todo:
@@ -82,14 +85,15 @@ def nightly(
                         break
         elif outstanding.resumed:
             publish(night)
-        return close_books(night, found, outstanding, outstanding.todo[begun:])
+        noted = note_presence(night.lake, source, found, chosen.max_gone_share)
+        return close_books(night, found, outstanding, outstanding.todo[begun:], noted)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def scan(night: Night, archive: Path, since: date | None, until: date | None) -> Scan:
-    """What the archive holds: headers of new files only, grouped into studies."""
-    window = Window(since, until, night.settings.settle_minutes)
-    return FolderArchive(archive).scan(Memory.of_lake(night.settings.lake), window)
+def scan(night: Night, archive: Archive, since: date | None, until: date | None) -> Scan:
+    """What the archive holds: only what is new or changed is asked for."""
+    window = Window(since, until, settle_minutes(night.settings, archive))
+    return archive.scan(Memory.of_lake(night.settings.lake), window)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -128,10 +132,14 @@ def publish(night: Night) -> None:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def close_books(
-    night: Night, found: Scan, outstanding: Outstanding, left: Sequence[ScreeningKey] = ()
+    night: Night,
+    found: Scan,
+    outstanding: Outstanding,
+    left: Sequence[ScreeningKey] = (),
+    noted: Noted = NOTHING,
 ) -> Tally:
     """Found = scored + excluded + failed, or the run says that it is broken."""
-    tally = night.account(found, outstanding, left)
+    tally = night.account(found, outstanding, left, noted)
     tally.check()
     night.write_run(RunStatus.FINISHED, tally)
     rows = [{"ended as": str(name), "studies": number} for name, number in tally.lines()]

@@ -37,6 +37,7 @@ def result_of(
         **_fitting("screenings", _header_columns(header) | _series_columns(findings)),
         **_measured_columns(findings),
         "warnings": _unique(findings.warnings) if end is None else (),
+        "archive_key": bench.archive_key,
         "archive_series": len(work.study.series),
         "seconds_total": seconds_total,
     }
@@ -50,8 +51,12 @@ def result_of(
 
 
 def first_header(study: Study) -> Instance | None:
-    """A header of the study, for what all its images share; None when every one of them is damaged."""
-    return next((instance for series in study.series for instance in series.instances), None)
+    """A header of the study, for what all its images share; None when every one of them is damaged.
+
+    One that was read goes before what the list of an archive told.
+    """
+    headers = [instance for series in study.series for instance in series.instances]
+    return next((header for header in headers if header.sop_instance_uid), headers[0] if headers else None)
 
 
 def _identity_of_work(run_id: str, key: ScreeningKey, patient_key: str, manifest: Manifest) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,21 @@ def tally_table(tally: Tally) -> Table:
         (tally.unchanged, "done in an earlier run, not touched"),
         (tally.resumed, "taken over from a run that was interrupted"),
         (tally.left, "not begun, because the run was told to stop"),
-        (tally.arriving, "still arriving, left for the next run"),
+        (tally.arriving, f"still arriving; a run after {_clock(tally.settled_at)} takes them"),
+        (tally.gone, "no longer in the archive; their rows stay, marked"),
     ):
         if number:
             table.add_row(str(number), "", f"[dim]{words}[/]")
     if tally.unreadable_files:
         table.add_row(str(tally.unreadable_files), "", "[dim]damaged files in the archive[/]")
+    if tally.archive_note:
+        table.add_row("", "[yellow]archive[/]", tally.archive_note)
     return table
+
+
+def _clock(moment: datetime | None) -> str:
+    """A moment by the wall clock of this machine."""
+    return moment.astimezone().strftime("%H:%M on %Y-%m-%d") if moment else "a while"
 
 
 def how_to_look(lake: Path) -> str:

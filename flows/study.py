@@ -14,14 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.findings import Bench, Findings, Vertebra, Work
-from flows.rows import result_of
+from flows.rows import first_header, result_of
+from tasks.archive.patient import patient_key
 from tasks.explain.panels import VertebraView
 from tasks.explain.picture import draw_explanation
 from tasks.explain.strip import sagittal_strip
+from tasks.files import DiskFullError
 from tasks.infer.crop import model_crop
 from tasks.lifecycle import Observer, State, StudyLife
 from tasks.locate.anatomy import Body
 from tasks.locate.locate import locate
+from tasks.measure.doubts import noise_doubts
 from tasks.measure.kvp import to_120_kvp
 from tasks.measure.muscle import measure_muscle, smi_cm2_m2
 from tasks.measure.outliers import too_bright
@@ -56,12 +59,15 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
 
     Raises:
         ConfigurationError: when the model that answers is not the one configured, which ends the run.
+        DiskFullError: when there is no room for the study's picture, which ends the run too.
     """
     started_s = time.monotonic()
     life = StudyLife(work.study.study_uid, observers)
-    findings = Findings()
+    source = bench.access.instances()
+    findings = Findings(source=source)
     end: StudyEnded | None = None
     try:
+        work = _in_full(bench, work)
         for step, reached in STEPS:
             findings = step(bench, work, findings)
             life.advance(reached)
@@ -69,11 +75,13 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
         end, findings = ended.end, ended.findings
     except StudyEnded as ended:
         end = ended
-    except ConfigurationError:
+    except (ConfigurationError, DiskFullError):
         raise
     except Exception as error:  # noqa: BLE001 - a bug met in one study must not take the night along
         end = Failed(Reason.INTERNAL_ERROR, _where(error))
         log.error("a study ended in a bug: %s", end.detail)
+    finally:
+        source.close()
     if end is not None:
         life.advance(State.FAILED if end.reason.outcome is Outcome.FAILED else State.EXCLUDED)
     return result_of(bench, work, findings, end, time.monotonic() - started_s)
@@ -82,6 +90,15 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
 def lost_study(bench: Bench, work: Work, detail: str) -> StudyResult:
     """The result of a study whose workers died each time."""
     return result_of(bench, work, Findings(), Failed(Reason.WORKER_LOST, detail), 0.0)
+
+
+def _in_full(bench: Bench, work: Work) -> Work:
+    """The work with every header that matters: a list of an archive may have told less of the patient too."""
+    study = bench.access.headers(work.study)
+    header = first_header(study)
+    if study is work.study or header is None or bench.secret is None:
+        return replace(work, study=study)
+    return replace(work, study=study, patient_key=patient_key(header.identity, bench.secret, study.study_uid))
 
 
 def _select(bench: Bench, work: Work, findings: Findings) -> Findings:
@@ -96,7 +113,7 @@ def _select(bench: Bench, work: Work, findings: Findings) -> Findings:
 def _opened(bench: Bench, findings: Findings, series: tuple[Selected, ...]) -> Findings:
     """The first of the series opened, the others kept in case it turns out to be enhanced."""
     selected, *others = series
-    volume = Volume(selected.stack, selection=bench.settings.selection)
+    volume = Volume(selected.stack, findings.source, bench.settings.selection)
     return replace(
         findings, selected=selected, others=tuple(others), volume=volume, warnings=selected.warnings
     )
@@ -148,6 +165,7 @@ def _measure_bodies(
             at_120kvp, of_kvp = to_120_kvp(region.hu, kvp, settings.tube_voltage)
             vertebrae.append(Vertebra(body, region, at_120kvp))
             doubts += of_kvp
+    doubts += noise_doubts([vertebra.trabecular.sd_hu for vertebra in vertebrae], limits.noisy_sd_hu)
     return tuple(vertebrae), doubts
 
 
@@ -181,8 +199,12 @@ def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
 
 
 def _score(bench: Bench, work: Work, findings: Findings) -> Findings:
-    """The score, and the picture that shows why: one does not stand without the other."""
+    """The score, and the picture that shows why: one does not stand without the other.
+
+    Neither stands when the archive now holds another study than the one that was read.
+    """
     assert findings.prediction is not None  # noqa: S101 - the step before left it
+    bench.access.confirm(work.study)
     measured = [
         Measured(
             level=vertebra.body.level,

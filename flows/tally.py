@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tasks.outcomes import OsteoscreenError, Outcome, Reason
 
@@ -25,6 +26,9 @@ class Tally:
         resumed: of those found, how many were taken over from a run that died.
         left: studies that a run which was told to stop has not begun, and not among those found.
         arriving: studies still being received, left for a later run and not among those found.
+        settled_at: when all of those will have been quiet for long enough; None when there are none.
+        gone: studies that the archive was first found not to hold any more; their rows stay, marked.
+        archive_note: what was odd about the archive, in a sentence.
         unreadable_files: files that should be DICOM and name no study.
     """
 
@@ -35,6 +39,9 @@ class Tally:
     resumed: int = 0
     left: int = 0
     arriving: int = 0
+    settled_at: datetime | None = None
+    gone: int = 0
+    archive_note: str = ""
     unreadable_files: int = 0
 
     @property
@@ -88,6 +95,9 @@ class Tally:
             "resumed": self.resumed,
             "left": self.left,
             "arriving": self.arriving,
+            "settled_at": self.settled_at.isoformat(timespec="seconds") if self.settled_at else None,
+            "gone": self.gone,
+            "archive_note": self.archive_note or None,
             "unreadable_files": self.unreadable_files,
         }
 

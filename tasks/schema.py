@@ -138,6 +138,11 @@ class ScreeningRow:
         datetime | None,
         Doc("When a later row of the same study and model version took its place; null while it stands."),
     ] = None
+    archive_key: Annotated[str | None, Doc("The archive it was read from, not its address.")] = None
+    archive_gone_at: Annotated[
+        datetime | None,
+        Doc("When a night first found that the archive no longer holds the study; null while it does."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +204,7 @@ class RunRow:
     started_at: Annotated[datetime, Doc("When it began.")]
     finished_at: Annotated[datetime | None, Doc("When it ended.")] = None
     archive: Annotated[str | None, Doc("Kind of archive: folder, dicomweb or dimse.")] = None
+    archive_key: Annotated[str | None, Doc("Names the archive without its address.")] = None
     model_name: Annotated[str | None, Doc("Triton model.")] = None
     model_version: Annotated[str | None, _MODEL_VERSION] = None
     model_label: Annotated[str | None, Doc("What the weights are.")] = None
@@ -209,6 +215,9 @@ class RunRow:
     failed: Annotated[int, _count("Studies failed.")] = 0
     unchanged: Annotated[int, _count("Studies that an earlier run had finished.")] = 0
     resumed: Annotated[int, _count("Studies taken over from a run that died.")] = 0
+    arriving: Annotated[int | None, _count("Studies left for a later run: they had just changed.")] = None
+    gone: Annotated[int | None, _count("Studies first found gone from the archive.")] = None
+    archive_note: Annotated[str | None, Doc("What was odd about the archive.")] = None
     slices_total: Annotated[int, _count("Slices in the chosen series.")] = 0
     slices_read: Annotated[int, _count("Slices decoded.")] = 0
     bytes_read: Annotated[int, _count("Bytes read of them.", "By")] = 0

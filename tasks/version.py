@@ -15,6 +15,7 @@ _WITHOUT_EFFECT_ON_RESULTS = frozenset(
     {
         "lake",
         "settle_minutes",
+        "max_gone_share",
         "triton_url",
         "keep_pictures",
         "keep_crops",

@@ -55,6 +55,7 @@ def test_another_limit_is_another_question(settings: Settings) -> None:
     [
         with_(lake=Path("elsewhere")),
         with_(settle_minutes=30.0),
+        with_(max_gone_share=1.0),
         with_(triton_url="triton:8001"),
         with_(keep_pictures=False),
         with_(keep_crops=True),

@@ -77,6 +77,25 @@ class MonthlyTable:
             self._rewrite(month, rows.filter(pc.equal(rows[_MONTH], month)).drop_columns([_MONTH]), studies)
         return targets | set(earlier[_MONTH].to_pylist())
 
+    def set_column(self, studies: Sequence[str], column: str, value: object) -> set[str]:
+        """Give one column of every row of some studies a value.
+
+        Returns:
+            The months that were written.
+        """
+        written = set()
+        for month in self.months():
+            rows = read_table(self.path(month), self.name)
+            chosen = pc.is_in(rows["study_uid"], pa.array(studies, pa.string()))
+            if not pc.any(chosen).as_py():
+                continue
+            index = rows.schema.get_field_index(column)
+            field = rows.schema.field(index)
+            values = pc.if_else(chosen, pa.scalar(value, field.type), rows[column])
+            write_table(rows.set_column(index, field, values), self.path(month))
+            written.add(month)
+        return written
+
     def _related(self, studies: Sequence[str]) -> pa.Table:
         """The stored rows of some studies, with the month they lie in."""
         parts = []

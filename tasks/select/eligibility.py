@@ -36,6 +36,14 @@ def read_known_patients(path: Path) -> frozenset[KnownPatient]:
     return frozenset((patient_id, issuer) for patient_id, issuer in named if patient_id)
 
 
+def entries_of(known: KnownPatients) -> dict[str, tuple[KnownPatient, ...]]:
+    """The list by PatientID, for whoever knows a patient's number and not yet the issuer."""
+    entries: dict[str, tuple[KnownPatient, ...]] = {}
+    for entry in known:
+        entries[entry[0]] = (*entries.get(entry[0], ()), entry)
+    return entries
+
+
 def is_known(identity: Identity, known: KnownPatients) -> bool:
     """Whether a patient is on the list, under this issuer or under any."""
     patient_id, issuer = identity.patient_id.strip(), identity.issuer.strip()

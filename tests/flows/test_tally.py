@@ -71,5 +71,8 @@ def test_as_json_is_plain_values_under_the_names_of_the_contract() -> None:
         "resumed": 0,
         "left": 0,
         "arriving": 0,
+        "settled_at": None,
+        "gone": 0,
+        "archive_note": None,
         "unreadable_files": 0,
     }
