@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from tasks.files import PRIVATE_FILE, PUBLIC_FILE, make_private_folder, sweep, write_whole
 from tasks.outcomes import ConfigurationError
 from tasks.publish.batch import gather
-from tasks.publish.lock import exclusive, is_wanted
+from tasks.publish.lock import exclusive, holder, is_wanted
 from tasks.publish.months import UNKNOWN_MONTH, MonthlyTable, without
 from tasks.publish.result import ScreeningKey, StudyResult, key_of
 from tasks.publish.storage import read_table, write_table
@@ -58,13 +58,21 @@ class Lake:
         """The DuckDB file for readers."""
         return self.root / "screening.duckdb"
 
+    def writer(self) -> str | None:
+        """Who holds `locked`; None when nobody does."""
+        return holder(self._lock)
+
+    def exists(self) -> bool:
+        """Whether the folder holds a lake."""
+        return self.screenings.path(UNKNOWN_MONTH).exists()
+
     def require(self) -> Lake:
         """This lake, when there is one.
 
         Raises:
             ConfigurationError: when the folder holds no lake.
         """
-        if not self.screenings.path(UNKNOWN_MONTH).exists():
+        if not self.exists():
             raise ConfigurationError(
                 f"There is no lake in {self.root}. Name another with --lake, or run a night first."
             )

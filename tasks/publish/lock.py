@@ -44,12 +44,12 @@ def exclusive(path: Path, who: str, *, gives_way: bool = False, patience_s: floa
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as lock:
-        holder = _try(lock.fileno(), path)
-        if holder is not None and _is_worth_waiting(holder) and patience_s > 0:
-            holder = _wait(lock.fileno(), path, patience_s)
-        if holder is not None:
+        other = _try(lock.fileno(), path)
+        if other is not None and _is_worth_waiting(other) and patience_s > 0:
+            other = _wait(lock.fileno(), path, patience_s)
+        if other is not None:
             raise LakeBusyError(
-                f"The lake {path.parent} is being written by {holder}. Wait until it has ended, or stop it."
+                f"The lake {path.parent} is being written by {other}. Wait until it has ended, or stop it."
             )
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         kind = f", {_GIVES_WAY}" if gives_way else ""
@@ -74,7 +74,7 @@ def is_wanted(path: Path) -> bool:
     return False
 
 
-def is_held(path: Path) -> str | None:
+def holder(path: Path) -> str | None:
     """Who holds the lock file `path`; None when nobody does."""
     try:
         with path.open("rb") as lock:
@@ -82,7 +82,7 @@ def is_held(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        return _holder(path)
+        return _line(path)
     return None
 
 
@@ -91,7 +91,7 @@ def _try(lock: int, path: Path) -> str | None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _holder(path)
+        return _line(path)
     return None
 
 
@@ -101,18 +101,18 @@ def _wait(lock: int, path: Path, patience_s: float) -> str | None:
     with _mark(path).open("a") as mark:
         # shared: several nights may wait, and none for another's mark
         fcntl.flock(mark, fcntl.LOCK_SH)
-        while (holder := _try(lock, path)) is not None and _is_worth_waiting(holder):
+        while (other := _try(lock, path)) is not None and _is_worth_waiting(other):
             if time.monotonic() > deadline_s:
                 break
             time.sleep(_POLL_S)
-    return holder
+    return other
 
 
-def _is_worth_waiting(holder: str) -> bool:
-    return holder.endswith(_GIVES_WAY) or holder == _JUST_BEGUN
+def _is_worth_waiting(line: str) -> bool:
+    return line.endswith(_GIVES_WAY) or line == _JUST_BEGUN
 
 
-def _holder(path: Path) -> str:
+def _line(path: Path) -> str:
     with path.open(encoding="utf-8") as lock:
         return lock.read(500).strip() or _JUST_BEGUN
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.publish.lock import LakeBusyError, exclusive, is_held, is_wanted
+from tasks.publish.lock import LakeBusyError, exclusive, holder, is_wanted
 
 HOLD = """
 import sys, time
@@ -55,18 +55,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_second_writer_leaves_at_once_and_says_who_writes(path: Path) -> None:
-    with another(path) as holder, pytest.raises(LakeBusyError, match=rf"another on .*process {holder.pid}"):
-        assert has_it(holder)
+    with another(path) as other, pytest.raises(LakeBusyError, match=rf"another on .*process {other.pid}"):
+        assert has_it(other)
         with exclusive(path, "me", patience_s=60.0):
             pass
 
 
 def test_a_writer_that_gives_way_does_so_for_one_that_waits(path: Path) -> None:
-    with another(path, gives_way=True) as holder:
-        assert has_it(holder)
+    with another(path, gives_way=True) as other:
+        assert has_it(other)
         assert not is_wanted(path)
         with exclusive(path, "a night", patience_s=60.0):
-            assert holder.wait(timeout=30) == 0
+            assert other.wait(timeout=30) == 0
             assert not is_wanted(path)
 
 
@@ -118,13 +118,13 @@ def test_who_waits_for_a_backfill_does_not_wait_for_the_night_that_comes_first(p
 
 
 def test_a_lock_tells_who_holds_it(path: Path) -> None:
-    assert is_held(path) is None
+    assert holder(path) is None
     with exclusive(path, "a backfill"):
-        assert (is_held(path) or "").startswith("a backfill on ")
-    assert is_held(path) is None
-    with another(path) as holder:
-        assert has_it(holder)
-    assert is_held(path) is None  # although its line may still stand in the file
+        assert (holder(path) or "").startswith("a backfill on ")
+    assert holder(path) is None
+    with another(path) as other:
+        assert has_it(other)
+    assert holder(path) is None  # although its line may still stand in the file
 
 
 def wait_until_wanted(path: Path) -> None:

@@ -1,0 +1,108 @@
+"""The backfill: a range of dates as bounded windows of the same night, newest first, on one page.
+
+What is done is what has rows; so it may be stopped at any moment, and the same command goes on. A night that
+wants the lake goes first.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.calendar.census import take_census
+from flows.calendar.course import Course
+from flows.calendar.hours import Hours, find_zone, parse_hours
+from flows.calendar.plan import Plan, make_plan, measure_pace
+from flows.calendar.record import BackfillRecord, WindowRecord
+from flows.night import active_manifest
+from flows.nightly import nightly
+from flows.tally import Tally
+from tasks.archive.archive import Archive, open_archive
+from tasks.archive.scan import Window
+from tasks.outcomes import ConfigurationError
+from tasks.publish.lake import Lake
+from tasks.settings import Settings, load_settings
+from tasks.version import pipeline_version
+
+
+@flow(name="backfill")
+def backfill(
+    archive: Annotated[str, Field(description="A folder, https://host/dicom-web, or dimse://AET@host:port.")],
+    first_day: Annotated[date, Field(description="First study date.")],
+    last_day: Annotated[date, Field(description="Last study date.")],
+    lake: Annotated[Path | None, Field(description="Folder of the results; default: the settings'.")] = None,
+    only: Annotated[str | None, Field(description="Hours to work in, such as 20:00-06:00.")] = None,
+    time_zone: Annotated[str | None, Field(description="Whose hours, such as Europe/Berlin.")] = None,
+    max_requests: Annotated[int | None, Field(ge=1, description="Requests to the archive at once.")] = None,
+    max_mb_per_s: Annotated[float | None, Field(gt=0, description="MB a second from the archive.")] = None,
+    show_progress: Annotated[bool, Field(description="Print a bar, or lines.")] = True,
+) -> BackfillRecord:
+    """Screen every study of these days that has no row yet, window by window, the newest first.
+
+    Returns:
+        What was done.
+    """
+    load = load_over(max_requests, max_mb_per_s)
+    settings = load_settings(lake=lake, **load)
+    hours = working_hours(settings, only, time_zone)
+    source = open_archive(archive, settings)
+
+    def night(window: WindowRecord, closing: datetime | None) -> Tally:
+        return nightly.with_options(flow_run_name=f"{window.first} to {window.last}")(
+            archive=archive,
+            lake=settings.lake,
+            since=window.first,
+            until=window.last,
+            show_progress=show_progress,
+            stop_at=closing,
+            gives_way=True,
+            settings=load,
+        )
+
+    course = Course(Lake(settings.lake), hours, show=show_progress)
+    with course.alone(f"a backfill of {first_day} to {last_day}"):
+        plan = plan_backfill(source, settings, first_day, last_day, hours)
+        with course.recorded(source.kind, source.key, (first_day, last_day), plan.windows):
+            for window in course.waiting():
+                course.work_off(window, night)
+    return course.record
+
+
+def plan_backfill(
+    archive: Archive, settings: Settings, first_day: date, last_day: date, hours: Hours | None
+) -> Plan:
+    """What a backfill that starts now would do; nothing is screened.
+
+    Raises:
+        ArchiveError: when the archive does not answer.
+        ConfigurationError: when there is no such range of dates.
+    """
+    if first_day > last_day:
+        raise ConfigurationError(f"{first_day} is after {last_day}: the first day comes first.")
+    lake = Lake(settings.lake)
+    model = active_manifest(settings.inference).version
+    days = Window(first_day, last_day)
+    census = take_census(archive, lake, days, model, pipeline_version(settings))
+    now = datetime.now().astimezone()
+    return make_plan(census, measure_pace(lake), settings, hours, now)
+
+
+def working_hours(settings: Settings, only: str | None, time_zone: str | None) -> Hours | None:
+    """The hours in which a backfill may work; None for all of them.
+
+    Raises:
+        ConfigurationError: when hours or zone say nothing that can be used.
+    """
+    zone = find_zone(time_zone or settings.calendar.time_zone)
+    return parse_hours(only, zone) if only else None
+
+
+def load_over(max_requests: int | None, max_mb_per_s: float | None) -> dict[str, Any]:
+    """Limits of the load on the archive, as settings over the others; empty without any."""
+    given = {"max_requests": max_requests, "max_mb_per_s": max_mb_per_s}
+    network = {name: value for name, value in given.items() if value is not None}
+    return {"network": network} if network else {}
