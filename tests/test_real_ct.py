@@ -42,6 +42,7 @@ class Chest:
     tier: Tier
     by_hand: dict[float, float]
     knows_age: bool = False
+    is_noisy: bool = False
 
 
 UNENHANCED = Chest(
@@ -63,6 +64,7 @@ PHILIPS = Chest(
     "chest_ct_philips_ffs",
     Tier.LOW,
     {-664.8: 237, -638.8: 270, -613.8: 265, -589.8: 272, -566.8: 255, -544.8: 259, -522.8: 299},
+    is_noisy=True,  # a sharp kernel in slices of 1 mm
 )
 SIEMENS = Chest(
     "chest_ct_siemens_3mm",
@@ -138,6 +140,7 @@ def test_a_whole_chest_is_measured_as_by_hand(chest: Chest, screened: Callable[[
     assert row.attenuation_tier is chest.tier
     assert row.risk_tier is chest.tier
     assert (Warn.AGE_UNKNOWN in row.warnings) is not chest.knows_age
+    assert (Warn.NOISY in row.warnings) is chest.is_noisy
 
 
 @pytest.mark.parametrize("chest", CHESTS, ids=lambda chest: chest.folder)

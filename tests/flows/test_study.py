@@ -20,7 +20,7 @@ from tasks.infer.client import TritonClient
 from tasks.infer.prediction import Prediction
 from tasks.infer.slots import Slot
 from tasks.lifecycle import State
-from tasks.outcomes import ConfigurationError, Outcome, Reason
+from tasks.outcomes import ConfigurationError, Outcome, Reason, Warn
 from tasks.phantom.archive import write_archive
 from tasks.phantom.cases import Case, Plan
 from tasks.publish.journal import Journal
@@ -231,6 +231,18 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Study:
     write_archive(archive, cases=[Case((plan,))], seed=3, workers=1)
     (held,) = studies_of(archive)
     return held
+
+
+@pytest.mark.parametrize(("limit_hu", "is_noisy"), [(80.0, False), (1.0, True)])
+def test_noise_travels_with_the_score(
+    tmp_path: Path, generated: Study, limit_hu: float, is_noisy: bool
+) -> None:
+    bench = bench_at(tmp_path / "lake", Answering(), pictures=False)
+    limits = bench.settings.vertebrae.model_copy(update={"noisy_sd_hu": limit_hu})
+    strict = replace(bench, settings=bench.settings.model_copy(update={"vertebrae": limits}))
+    row = screen_study(strict, work_of(generated)).screening
+    assert row.outcome is Outcome.SCORED
+    assert (Warn.NOISY in row.warnings) is is_noisy
 
 
 def test_without_a_server_the_study_fails_for_a_passing_reason(bench: Bench, generated: Study) -> None:
