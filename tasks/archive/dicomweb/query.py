@@ -1,0 +1,170 @@
+"""QIDO-RS: the studies of some days, and the series of a study, page by page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import date, datetime
+
+import httpx
+
+from tasks.archive.dicomweb.client import Connection
+from tasks.archive.dicomweb.dicom_json import data_sets, fields_of, tag_key
+from tasks.archive.peer import ListedSeries, ListedStudy
+from tasks.dicom import fields as f
+from tasks.dicom.fields import Fields
+from tasks.dicom.instance import Identity
+from tasks.outcomes import ArchiveError
+
+log = logging.getLogger(__name__)
+
+# PS3.6, beyond those that headers have.
+STUDY_UPDATED = 0x0008041F
+TIMEZONE = 0x00080201
+MODALITIES_IN_STUDY = 0x00080061
+SERIES_OF_STUDY = 0x00201206
+INSTANCES_OF_STUDY = 0x00201208
+INSTANCES_OF_SERIES = 0x00201209
+
+_STUDY_FIELDS = (
+    f.STUDY_UID,
+    f.STUDY_DATE,
+    f.STUDY_DESCRIPTION,
+    f.ACCESSION_NUMBER,
+    f.PATIENT_NAME,
+    f.PATIENT_ID,
+    f.ISSUER_OF_PATIENT_ID,
+    f.BIRTH_DATE,
+    f.SEX,
+    MODALITIES_IN_STUDY,
+    SERIES_OF_STUDY,
+    INSTANCES_OF_STUDY,
+    STUDY_UPDATED,
+    TIMEZONE,
+)
+_SERIES_FIELDS = (f.SERIES_UID, f.MODALITY, f.SERIES_NUMBER, f.SERIES_DESCRIPTION, INSTANCES_OF_SERIES)
+
+JSON = {"Accept": "application/dicom+json", "Accept-Encoding": "gzip"}
+# One page: 500 studies take about 0.6 MiB.
+MAX_PAGE_BYTES = 64 * 1024 * 1024
+# More entries than any question of a night has: a list that goes on beyond that has no end.
+MAX_LISTED = 2_000_000
+
+
+def list_studies(
+    connection: Connection, since: date | None, until: date | None, page_size: int
+) -> Iterator[ListedStudy]:
+    """The studies of these days, both included; without days, every study.
+
+    Raises:
+        ArchiveError: when there is no usable answer, or no end to the list.
+    """
+    days = day_range(since, until)
+    asked = [(tag_key(f.STUDY_DATE), days)] if days else []
+    for fields in _pages(connection, "studies", asked, _STUDY_FIELDS, f.STUDY_UID, page_size):
+        yield ListedStudy(
+            study_uid=fields.uid(f.STUDY_UID),
+            study_date=fields.ascii(f.STUDY_DATE),
+            series=fields.integer(SERIES_OF_STUDY),
+            instances=fields.integer(INSTANCES_OF_STUDY),
+            changed_s=_moment_s(fields),
+            modalities=tuple(filter(None, fields.ascii(MODALITIES_IN_STUDY).upper().split("\\"))),
+            description=fields.text(f.STUDY_DESCRIPTION),
+            identity=Identity(
+                patient_id=fields.text(f.PATIENT_ID),
+                issuer=fields.text(f.ISSUER_OF_PATIENT_ID),
+                name=fields.text(f.PATIENT_NAME),
+                birth_date=fields.ascii(f.BIRTH_DATE),
+                accession_number=fields.text(f.ACCESSION_NUMBER),
+            ),
+            sex=fields.ascii(f.SEX),
+        )
+
+
+def list_series(connection: Connection, study_uid: str, page_size: int) -> Iterator[ListedSeries]:
+    """The series of a study; none when there is no such study.
+
+    Raises:
+        ArchiveError: as `list_studies`.
+    """
+    path = f"studies/{study_uid}/series"
+    for fields in _pages(connection, path, [], _SERIES_FIELDS, f.SERIES_UID, page_size):
+        yield ListedSeries(
+            series_uid=fields.uid(f.SERIES_UID),
+            modality=fields.ascii(f.MODALITY).upper(),
+            instances=fields.integer(INSTANCES_OF_SERIES),
+            series_number=fields.integer(f.SERIES_NUMBER),
+            description=fields.text(f.SERIES_DESCRIPTION),
+        )
+
+
+def day_range(since: date | None, until: date | None) -> str:
+    """Range matching of dates (PS3.4, C.2.2.2.5); empty without days."""
+    if since is None and until is None:
+        return ""
+    return "-".join(f"{day:%Y%m%d}" if day else "" for day in (since, until))
+
+
+def _pages(
+    connection: Connection,
+    path: str,
+    asked: list[tuple[str, str]],
+    wanted: tuple[int, ...],
+    name: int,
+    page_size: int,
+) -> Iterator[Fields]:
+    """Entries of a list, each once, until a page is empty.
+
+    A server may give fewer than it is asked for without saying so, so that only an empty page is the end; the
+    next page starts behind what came, not behind what was asked for.
+
+    Args:
+        name: tag of the UID that names an entry; those without one are left out, and counted in the log.
+    """
+    seen: set[str] = set()
+    offset = nameless = 0
+    while True:
+        params = httpx.QueryParams(
+            [
+                *asked,
+                *(("includefield", tag_key(tag)) for tag in wanted),
+                ("limit", page_size),
+                ("offset", offset),
+            ]
+        )
+        answer = connection.get(path, JSON, params=params, limit_bytes=MAX_PAGE_BYTES)
+        came = is_new = 0
+        for content in data_sets(answer.body) if answer.body else ():
+            came += 1
+            fields = fields_of(content, wanted)
+            uid = fields.uid(name)
+            nameless += not uid
+            if uid and uid not in seen:
+                seen.add(uid)
+                is_new += 1
+                yield fields
+        if not came:
+            break
+        offset += came
+        if not is_new:
+            raise ArchiveError(
+                "The archive's list begins again on each page, so that nobody knows whether it is whole: "
+                "it does not honour offset; ask for fewer days at once."
+            )
+        if offset > MAX_LISTED:
+            raise ArchiveError("The archive's list has no end.")
+    if nameless:
+        log.warning("%d entries of the archive's list have no UID and were left out", nameless)
+
+
+def _moment_s(fields: Fields) -> float | None:
+    """When the archive last changed a study; None unless it says so, and in which time zone."""
+    text = fields.ascii(STUDY_UPDATED)
+    if not any(sign in text for sign in "+-"):
+        text += fields.ascii(TIMEZONE)
+    for form in ("%Y%m%d%H%M%S.%f%z", "%Y%m%d%H%M%S%z"):
+        try:
+            return datetime.strptime(text, form).timestamp()
+        except (ValueError, OverflowError):
+            continue
+    return None

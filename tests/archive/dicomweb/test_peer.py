@@ -1,0 +1,146 @@
+"""A DICOMweb archive as a night asks it, against a real Orthanc."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tasks.archive.dicomweb import DicomWebPeer
+from tasks.archive.peer import ListedStudy
+from tasks.dicom.header import read_header
+from tasks.dicom.instance import Instance
+from tasks.outcomes import Failed, Reason
+from tasks.settings import Cluster, DicomWeb, Network, Settings
+from tests.archive.files import write_image
+from tests.archive.orthanc import Orthanc, running_orthanc
+
+pytestmark = pytest.mark.orthanc
+
+# What metadata do not tell: the instance itself does.
+UNTOLD = {"source", "size_bytes", "content_token", "pixel_offset", "pixel_length", "transfer_syntax_uid"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two studies of different days: one of two series, one of one."""
+    folder = tmp_path_factory.mktemp("files")
+    return [
+        *(write_image(folder / f"a{n}", number=n) for n in (1, 2, 3)),
+        *(write_image(folder / f"b{n}", series="1.2.3.2", number=n, SeriesNumber=7) for n in (1, 2)),
+        *(
+            write_image(folder / f"c{n}", study="1.2.4", series="1.2.4.1", number=n, StudyDate="20230102")
+            for n in (1,)
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iterator[Orthanc]:
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        server.store(files)
+        yield server
+
+
+def settings(**dicomweb: object) -> Settings:
+    return Settings(
+        cluster=Cluster(kind="inline"),
+        network=Network(read_timeout_s=5.0, answer_timeout_s=20.0),
+        dicomweb=DicomWeb.model_validate(dicomweb),
+    )
+
+
+@pytest.fixture(scope="module")
+def peer(filled: Orthanc) -> DicomWebPeer:
+    return DicomWebPeer(filled.dicom_web, settings())
+
+
+def uids(studies: Iterator[ListedStudy]) -> list[str]:
+    return sorted(study.study_uid for study in studies)
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 500])
+def test_every_study_is_listed_once_whatever_a_page_holds(filled: Orthanc, page_size: int) -> None:
+    peer = DicomWebPeer(filled.dicom_web, settings(page_size=page_size))
+    assert uids(peer.studies(None, None)) == ["1.2.3", "1.2.4"]
+    assert sorted(series.series_uid for series in peer.series("1.2.3")) == ["1.2.3.1", "1.2.3.2"]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        (date(2024, 1, 1), None, ["1.2.3"]),
+        (None, date(2023, 12, 31), ["1.2.4"]),
+        (date(2023, 1, 2), date(2024, 3, 15), ["1.2.3", "1.2.4"]),
+        (date(2023, 1, 3), date(2024, 3, 14), []),
+    ],
+)
+def test_days_bound_the_list(
+    peer: DicomWebPeer, since: date | None, until: date | None, found: Sequence[str]
+) -> None:
+    assert uids(peer.studies(since, until)) == found
+
+
+def test_a_listed_study_says_what_a_night_needs(peer: DicomWebPeer) -> None:
+    (study,) = peer.studies(date(2024, 1, 1), None)
+    assert (study.study_date, study.series, study.instances) == ("20240315", 2, 5)
+    assert study.modalities == ("CT",)
+    assert study.identity.patient_id == "P-1"
+    by_uid = {series.series_uid: series for series in peer.series("1.2.3")}
+    assert (by_uid["1.2.3.2"].modality, by_uid["1.2.3.2"].instances) == ("CT", 2)
+    assert by_uid["1.2.3.2"].series_number == 7
+
+
+def test_what_is_not_there_is_nothing(peer: DicomWebPeer) -> None:
+    assert peer.series("9.9.9") == ()
+    study = ListedStudy("9.9.9")
+    (series, *_) = peer.series("1.2.3")
+    assert peer.headers(study, [series]) == ()
+
+
+def test_headers_say_what_the_files_say(peer: DicomWebPeer, files: list[Path]) -> None:
+    study = ListedStudy("1.2.3")
+    found = {instance.sop_instance_uid: instance for instance in peer.headers(study, peer.series("1.2.3"))}
+    assert len(found) == 5
+    for path in files[:5]:
+        of_file = read_header(path, path.stat().st_size)
+        assert isinstance(of_file, Instance)
+        for field in fields(Instance):
+            if field.name not in UNTOLD:
+                told = getattr(found[of_file.sop_instance_uid], field.name)
+                assert told == getattr(of_file, field.name), field.name
+
+
+def test_instances_come_byte_for_byte_as_they_were_sent(peer: DicomWebPeer, files: list[Path]) -> None:
+    headers = peer.headers(ListedStudy("1.2.3"), peer.series("1.2.3"))
+    contents = {path.read_bytes()[128:] for path in files}
+    source = peer.source()
+    source.want(headers)
+    for listed in headers:
+        instance, read = source.open(listed)
+        assert read(128, instance.size_bytes) in contents
+        assert read(instance.pixel_offset or 0, 8) == bytes(8)
+        assert instance.sop_instance_uid == listed.sop_instance_uid
+    assert source.bytes_read >= sum(path.stat().st_size for path in files[:5])
+    source.close()
+
+
+def test_an_instance_that_is_gone_ends_the_study(peer: DicomWebPeer, filled: Orthanc, tmp_path: Path) -> None:
+    filled.store([write_image(tmp_path / "x", study="1.2.5", series="1.2.5.1", StudyDate="19990101")])
+    (listed,) = peer.headers(ListedStudy("1.2.5"), peer.series("1.2.5"))
+    filled.delete_study("1.2.5")
+    source = peer.source()
+    with pytest.raises(Failed) as ended:
+        source.open(listed)
+    assert ended.value.reason is Reason.ARCHIVE_UNAVAILABLE
+    assert "404" in ended.value.detail
+
+
+def test_a_peer_may_be_sent_to_another_process(peer: DicomWebPeer) -> None:
+    again = pickle.loads(pickle.dumps(peer))  # noqa: S301 - our own
+    assert (again.key, uids(again.studies(None, None))) == (peer.key, ["1.2.3", "1.2.4"])
+    assert "127.0.0.1" not in peer.key + repr(peer)
