@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.archive.folder import FolderArchive
 from tasks.dicom.instance import Frame, Identity, Instance
 from tasks.outcomes import Excluded, Failed, Reason, StudyEnded, Warn
 from tasks.select.rules import PATIENT_RULES, SERIES_RULES
@@ -161,6 +163,34 @@ def test_a_study_is_refused_with_its_reason(reason: Reason, make: Callable[[], l
 def test_a_header_that_says_its_lengths_twice_alike_passes(said: dict[str, float]) -> None:
     images = [replace(image, **said) for image in rescaled()]  # type: ignore[arg-type]
     assert select_series(study(images), SETTINGS).series_uid
+
+
+def scaled(instance: Instance, in_plane: float, along: float) -> Instance:
+    """A header with its pixel spacing and its position changed, and nothing else."""
+    (frame,), spacing = instance.frames, instance.pixel_spacing_mm
+    assert frame.position_mm is not None
+    assert spacing is not None
+    x, y, z = frame.position_mm
+    moved = replace(frame, position_mm=(x * in_plane, y * in_plane, z * along))
+    return replace(instance, frames=(moved,), pixel_spacing_mm=(spacing[0] * in_plane, spacing[1] * in_plane))
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize("factor", [0.7, 0.9, 1.25, 1.5])
+@pytest.mark.parametrize("chest", ["unenhanced", "philips_ffs", "siemens_3mm", "philips_5mm"])
+def test_headers_of_real_chests_contradict_a_wrong_scale(real_ct: Path, chest: str, factor: float) -> None:
+    scan = FolderArchive(real_ct / f"chest_ct_{chest}").scan()
+    true = scan.study(scan.studies[0].study_uid)
+    assert select_series(true, LETS_UNKNOWN_AGE_IN).series_uid
+    for in_plane, along, reason in [
+        (factor, 1.0, Reason.ANISOTROPIC_PIXELS),
+        (1.0, factor, Reason.UNEVEN_SPACING),
+        (factor, factor, Reason.ANISOTROPIC_PIXELS),
+    ]:
+        wrong = study(scaled(image, in_plane, along) for series in true.series for image in series.instances)
+        with pytest.raises(Excluded) as refused:
+            select_series(wrong, LETS_UNKNOWN_AGE_IN)
+        assert refused.value.reason is reason
 
 
 @pytest.mark.parametrize("unit", ["", "HU", "US", "hu ", "Hounsfield", "Houndsfield Unit"])
