@@ -58,6 +58,7 @@ def dask_client(cluster: Cluster) -> Iterator[Client | None]:
         {
             "distributed.scheduler.allowed-failures": cluster.study_tries - 1,
             "distributed.worker.daemon": True,
+            "distributed.worker.preload": ["flows.worker"],
             "distributed.deploy.lost-worker-timeout": _LOST_WORKER_TIMEOUT,
             **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in _MALLOC.items()},
             "distributed.admin.large-graph-warning-threshold": "64MiB",

@@ -13,6 +13,7 @@ from tasks.outcomes import ConfigurationError
 
 # Prefect's database alone takes a few MB, a night's pictures and tables some more.
 _FREE_BYTES = 100 * 1024**2
+_PICTURE_BYTES = 1024**2
 # Prefect's home stands before the lake does: a night killed between the two left a lake all the same.
 _HOME = ".prefect"
 
@@ -61,16 +62,27 @@ def _check(lake: Path) -> None:
     """A lake goes into a folder of its own, on a disk that is not full."""
     if lake.exists() and not lake.is_dir():
         raise ConfigurationError(f"{lake} is a file: name a folder with --lake.")
+    if lake.exists() and not os.access(lake, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{lake} cannot be written: name another folder with --lake.")
     held = {entry.name for entry in lake.iterdir()} if lake.exists() else set()
     if "lake.lock" not in held and held - {_HOME}:
         raise ConfigurationError(
             f"{lake} holds other things and is no lake: name an empty folder, or one that does not exist yet."
         )
-    standing = next(place for place in (lake, *lake.parents) if place.exists())
-    if shutil.disk_usage(standing).free < _FREE_BYTES:
+    if _free_bytes(lake) < _FREE_BYTES:
         raise ConfigurationError(
             f"The disk of {lake} is full: make room, or name another folder with --lake."
         )
+
+
+def is_full(lake: Path) -> bool:
+    """Whether the lake's disk has no room for even a picture."""
+    return _free_bytes(lake.absolute()) < _PICTURE_BYTES
+
+
+def _free_bytes(lake: Path) -> int:
+    standing = next(place for place in (lake, *lake.parents) if place.exists())
+    return shutil.disk_usage(standing).free
 
 
 def _make(home: Path) -> None:

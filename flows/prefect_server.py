@@ -18,7 +18,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from flows.orchestrator import configure_prefect
+from flows.orchestrator import configure_prefect, is_full
+from tasks.files import DiskFullError
 from tasks.infer.watchdog import die_with_parent
 from tasks.outcomes import OsteoscreenError
 
@@ -53,6 +54,7 @@ def orchestrated(lake: Path, *, debug: bool = False) -> Iterator[None]:
     Raises:
         ConfigurationError: when the lake's folder cannot be used.
         OrchestratorError: when the server does not start.
+        DiskFullError: when what the block does fails and the lake's disk is full.
     """
     configure_prefect(lake, debug=debug)
     if API_URL in os.environ:
@@ -62,6 +64,10 @@ def orchestrated(lake: Path, *, debug: bool = False) -> Iterator[None]:
     server, os.environ[API_URL] = _start(log)
     try:
         yield
+    except Exception:
+        if is_full(lake):  # whatever it was that broke: Prefect's database lies there too
+            raise DiskFullError(lake) from None
+        raise
     finally:
         del os.environ[API_URL]
         _stop(server)

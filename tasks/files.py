@@ -7,6 +7,7 @@ dead writer left behind is known by its process and swept away.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -15,11 +16,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.outcomes import OsteoscreenError
+
 PUBLIC_FILE = 0o644
 # What tells who a patient is, or how to find it out, is for its owner only.
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 ABANDONED_AFTER_S = 24 * 3600.0  # another machine's process cannot be asked; no write takes a day
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskFullError(OsteoscreenError):
+    """There is no room for a file: nothing that needs one can go on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"The disk of {folder} is full: make room, then start the same command again.")
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[type[DiskFullError], tuple[Path]]:
+        """It travels from workers to the night."""
+        return DiskFullError, (self.folder,)
+
+
+@contextmanager
+def needing_room(folder: Path) -> Iterator[None]:
+    """A block that writes into `folder`.
+
+    Raises:
+        DiskFullError: in place of the system's error that there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(folder) from None
+        raise
 
 
 @contextmanager
@@ -27,8 +58,11 @@ def replacing(path: Path, mode: int = PUBLIC_FILE) -> Iterator[Path]:
     """A path beside `path` to write to; at the end it is synced to disk and takes `path`'s place.
 
     When the block raises, `path` stays as it was and what was written is removed.
+
+    Raises:
+        DiskFullError: when there is no room.
     """
-    with _draft(path, mode) as draft:
+    with needing_room(path.parent), _draft(path, mode) as draft:
         yield draft
         _finish(draft, mode)
         draft.replace(path)
@@ -43,7 +77,7 @@ def write_whole(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
 
 def write_once(path: Path, content: bytes, mode: int = PUBLIC_FILE) -> None:
     """As `write_whole`, but what stands at `path` stays: of two processes at once, one writes for both."""
-    with _draft(path, mode) as draft:
+    with needing_room(path.parent), _draft(path, mode) as draft:
         draft.write_bytes(content)
         _finish(draft, mode)
         with suppress(FileExistsError):

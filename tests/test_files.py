@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pickle
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tasks.files import PRIVATE_FILE, make_private_folder, replacing, sweep, write_once, write_whole
+from tasks.files import (
+    PRIVATE_FILE,
+    DiskFullError,
+    make_private_folder,
+    replacing,
+    sweep,
+    write_once,
+    write_whole,
+)
 
 
 def test_an_unfinished_file_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
@@ -69,3 +79,21 @@ def test_a_folder_that_stood_open_is_closed(tmp_path: Path) -> None:
     (tmp_path / "identities").mkdir(mode=0o755)
     make_private_folder(tmp_path / "identities")
     assert stat.S_IMODE((tmp_path / "identities").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_and_leaves_what_was_there(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_whole(tmp_path / "x", b"old")
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskFullError, match="make room") as error:
+        write_whole(tmp_path / "x", b"new")
+    assert [item.name for item in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+    travelled: DiskFullError = pickle.loads(pickle.dumps(error.value))  # noqa: S301 - our own bytes
+    assert str(travelled) == str(error.value)

@@ -14,6 +14,7 @@ import duckdb
 from tasks.files import replacing
 from tasks.outcomes import Reason, Warn
 from tasks.publish.lake import Lake
+from tasks.publish.storage import LakeError
 from tasks.schema import TABLES
 
 SQL_FOLDER = Path(__file__).parents[2] / "sql"
@@ -56,7 +57,20 @@ def build_database(lake: Lake) -> Path:
 
     Raises:
         ConfigurationError: when the folder holds no lake.
+        LakeError: when DuckDB cannot write it.
+        DiskFullError: when there is no room for it.
     """
+    is_written = True
+    try:
+        _build(lake)
+    except duckdb.IOException:
+        is_written = False
+    if not is_written:  # raised out here: DuckDB's error would keep its connection alive to the end
+        raise LakeError(f"{lake.database} cannot be written: look whether its disk is full or read-only.")
+    return lake.database
+
+
+def _build(lake: Lake) -> None:
     with replacing(lake.database) as draft, connect(lake) as connection:
         connection.execute(f"ATTACH {quoted(str(draft))} AS built (TYPE duckdb)")
         for name in (*BASE_TABLES, *analyst_queries()):
@@ -65,7 +79,6 @@ def build_database(lake: Lake) -> Path:
         _write_words(connection)
         connection.execute("CHECKPOINT built")
         connection.execute("DETACH built")
-    return lake.database
 
 
 def _is_monthly(lake: Lake, name: str) -> bool:

@@ -7,6 +7,7 @@ holds patients' identities and therefore lies in `identities/`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -15,7 +16,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
-from tasks.files import PRIVATE_FILE, write_whole
+from tasks.files import PRIVATE_FILE, needing_room, write_whole
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import TABLES, SchemaError
@@ -43,11 +44,17 @@ class Journal:
 
         Raises:
             SchemaError: when a row does not fit its table: what could not be published is not kept.
+            DiskFullError: when there is no room for it.
         """
         line = _line(result)
+        with needing_room(self.path.parent):
+            self._append(line)
+
+    def _append(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         try:
-            os.write(handle, line)
+            if os.write(handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what a disk does that is just full
             if time.monotonic() - self._synced_at >= SYNC_EVERY_S:
                 os.fdatasync(handle)
                 self._synced_at = time.monotonic()

@@ -116,9 +116,10 @@ def test_a_night_that_is_stopped_leaves_nothing_running(
     stopped.send(number, to_group=to_group)
     _, err = stopped.process.communicate(timeout=GONE_WITHIN_S)
     assert stopped.wait_until_gone(GONE_WITHIN_S) == []
-    assert stopped.process.returncode == status
+    assert stopped.process.returncode == status, err
     if status == 3:
         assert err.splitlines()[-1].startswith("Interrupted. ")
+        assert "Traceback" not in err
         (run,) = table(lake, "runs").to_pylist()
         assert (run["status"], run["problem"]) == ("failed", "interrupted")
 

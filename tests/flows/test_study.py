@@ -16,6 +16,7 @@ from flows import study as study_room
 from flows.findings import Bench, Findings, Work
 from flows.study import lost_study, screen_study
 from tasks.dicom.instance import Identity, Study
+from tasks.files import DiskFullError
 from tasks.infer.client import TritonClient
 from tasks.infer.prediction import Prediction
 from tasks.infer.slots import Slot
@@ -161,9 +162,12 @@ def test_an_interruption_is_nobodys_fault_and_passes(
         screen_study(bench, work_of(study(axial_series(20))))
 
 
-def test_another_model_than_configured_ends_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_at(bench, monkeypatch, ConfigurationError("another model answers"))
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize("error", [ConfigurationError("another model answers"), DiskFullError(Path("lake"))])
+def test_what_no_study_can_get_over_ends_the_run(
+    error: Exception, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(bench, monkeypatch, error)
+    with pytest.raises(type(error)):
         screen_study(bench, work_of(study(axial_series(20))))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from tasks.files import DiskFullError
 from tasks.outcomes import Reason, Warn
 from tasks.publish.journal import Journal
 from tasks.publish.lake import Lake
@@ -92,3 +94,17 @@ def test_the_journal_is_private(journal: Journal) -> None:
     journal.clear({STUDIES[1].key})
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     assert journal.path.parent.name == "identities"
+
+
+def test_a_disk_that_is_just_full_costs_the_record_and_says_so(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.record(STUDIES[0])
+    with monkeypatch.context() as patch:
+        whole = os.write
+        patch.setattr(os, "write", lambda handle, line: whole(handle, line[:20]))
+        with pytest.raises(DiskFullError, match="make room"):
+            journal.record(STUDIES[1])
+    assert journal.load().keys() == {STUDIES[0].key}
+    journal.record(STUDIES[1])
+    assert journal.load().keys() == {STUDIES[0].key, STUDIES[1].key}
