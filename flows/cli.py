@@ -1,29 +1,31 @@
-"""The `osteoscreen` command: each subcommand in a line or two, the work being done elsewhere.
-
-Exit status: 0 when every study found has its row (refusals are normal), 1 when some studies failed, 2 for a
-usage or configuration error, 3 when the run itself could not finish.
-"""
+"""The `osteoscreen` command: each subcommand in a line or two, the work being done elsewhere."""
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from flows import show
-from tasks.outcomes import ConfigurationError, OsteoscreenError
+from flows.console import (
+    ARCHIVE_HELP,
+    DAY,
+    FAILED_STUDIES,
+    USAGE,
+    JsonOption,
+    LakeOption,
+    err,
+    exit_status,
+    is_debug,
+    out,
+    set_debug,
+)
+from tasks.outcomes import ConfigurationError
 from tasks.settings import load_settings
-
-FAILED_STUDIES, USAGE, BROKEN = 1, 2, 3
 
 app = typer.Typer(
     name="osteoscreen",
@@ -31,20 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-# Where the output is no terminal, lines are as long as a table needs, for files and pagers.
-out = Console(width=None if Console().is_terminal else 160)
-err = Console(stderr=True)
-_debug = False
-
-LakeOption = Annotated[
-    Path | None, typer.Option("--lake", help="Folder of the results. Default: `lake` of the settings.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
-_DAY = ["%Y-%m-%d", "%Y%m%d"]
-ARCHIVE_HELP = (
-    "A folder of DICOM files, in any nesting, with any names; or a DICOMweb archive, "
-    "https://host/dicom-web; or a DIMSE archive, dimse://AET@host:port."
 )
 
 
@@ -60,8 +48,7 @@ class Format(StrEnum):
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what Prefect logs.")] = False,
 ) -> None:
-    global _debug
-    _debug = debug
+    set_debug(debug)
 
 
 @app.command()
@@ -73,8 +60,8 @@ def demo(
     """The whole night on a generated archive: needs no data, no server and no settings."""
     from flows.demo import run_demo
 
-    with _exit_status():
-        run_demo(folder, patients=patients, seed=seed, console=out, debug=_debug)
+    with exit_status():
+        run_demo(folder, patients=patients, seed=seed, console=out, debug=is_debug())
         out.print(show.how_to_look(folder / "lake"))
 
 
@@ -82,8 +69,8 @@ def demo(
 def screen(
     archive: Annotated[str, typer.Argument(help=ARCHIVE_HELP)],
     lake: LakeOption = None,
-    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="First study date.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last study date.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=DAY, help="First study date.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=DAY, help="Last study date.")] = None,
     json: JsonOption = False,
 ) -> None:
     """One night over an archive. Run it again at any time: what is done is not done twice."""
@@ -92,12 +79,12 @@ def screen(
     from tasks.archive.archive import open_archive
     from tasks.archive.folder import FolderArchive
 
-    with _exit_status():
+    with exit_status():
         settings = load_settings(lake=lake)
         source = open_archive(archive, settings)  # what is wrong is said before there is a lake or a server
         if isinstance(source, FolderArchive):
             check_apart(source.root, settings.lake)
-        with orchestrated(settings.lake, debug=_debug):
+        with orchestrated(settings.lake, debug=is_debug()):
             from flows.nightly import nightly
 
             tally = nightly(
@@ -120,7 +107,7 @@ def screen(
 def worklist(
     lake: LakeOption = None,
     date: Annotated[
-        datetime | None, typer.Option(formats=_DAY, help="Only what was screened on this day.")
+        datetime | None, typer.Option(formats=DAY, help="Only what was screened on this day.")
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> None:
@@ -129,7 +116,7 @@ def worklist(
     from tasks.publish.query import worklist as query
     from tasks.publish.show import as_csv, as_json, worklist_table
 
-    with _exit_status():
+    with exit_status():
         listed = query(Lake(load_settings(lake=lake).lake), date.date() if date else None)
         if format is Format.TABLE:
             out.print(worklist_table(listed))
@@ -145,7 +132,7 @@ def explain(
     """Everything known of one study, in words, and where its picture is."""
     from tasks.publish.lake import Lake
 
-    with _exit_status():
+    with exit_status():
         show.print_study(out, Lake(load_settings(lake=lake).lake), study_uid.lstrip("…."))
 
 
@@ -161,7 +148,7 @@ def sql(
     from tasks.publish.query import run_sql
     from tasks.publish.show import as_csv, as_json, as_table
 
-    with _exit_status():
+    with exit_status():
         query = _query(file, command)
         answer = run_sql(Lake(load_settings(lake=lake).lake), query)
         if format is Format.TABLE:
@@ -175,7 +162,7 @@ def triton() -> None:
     """The embedded Triton server, in the foreground, until Ctrl-C."""
     from tasks.infer.foreground import serve_foreground
 
-    with _exit_status():
+    with exit_status():
         status = serve_foreground(load_settings().inference, lambda line: out.print(line, soft_wrap=True))
         if status:
             raise typer.Exit(status)
@@ -190,7 +177,7 @@ def phantom(
     """A generated archive with known truth beside it (truth.parquet). It proves machinery, not medicine."""
     from flows.demo import generate
 
-    with _exit_status():
+    with exit_status():
         truth = generate(folder, patients=patients, seed=seed, console=err)
         out.print(f"Truth: {truth}", soft_wrap=True)
 
@@ -212,7 +199,7 @@ def train(
     from flows.training import train_reference
     from tasks.learn.reference import REFERENCE_SEED
 
-    with _exit_status():
+    with exit_status():
         train_reference(
             out_folder, REFERENCE_SEED if seed is None else seed, scratch=scratch, threads=threads
         )
@@ -223,7 +210,7 @@ def doctor(lake: LakeOption = None) -> None:
     """What works here and what does not, and what to do about it."""
     from flows.doctor import examine
 
-    with _exit_status():
+    with exit_status():
         if not show.print_checks(out, examine(load_settings(lake=lake))):
             raise typer.Exit(USAGE)
 
@@ -240,37 +227,6 @@ def _query(file: Path | None, command: str | None) -> str:
         raise ConfigurationError(f"There is no file {file}: give one that holds a query, or -c.") from None
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(f"{file} cannot be read as text: give a file that holds a query.") from None
-
-
-@contextmanager
-def _exit_status() -> Iterator[None]:
-    """One sentence and the right exit status for every error; the traceback only with --debug.
-
-    SIGTERM, which a scheduler or a service manager sends, ends a command as Ctrl-C does: everything that it
-    started is stopped.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except OsteoscreenError as error:
-        if _debug:
-            raise
-        err.print(f"[red]osteoscreen:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
-        raise typer.Exit(USAGE if isinstance(error, ConfigurationError) else BROKEN) from None
-    except KeyboardInterrupt:
-        err.print("Interrupted. What is finished is kept: the same command goes on from here.")
-        raise typer.Exit(BROKEN) from None
-    except (typer.Exit, typer.Abort):
-        raise
-    except Exception as error:
-        if _debug:
-            raise
-        err.print(
-            f"[red]osteoscreen:[/red] the run could not finish ({type(error).__name__}). "
-            "The same command goes on from here; add --debug before the subcommand to see where it broke.",
-            soft_wrap=True,
-        )
-        raise typer.Exit(BROKEN) from None
 
 
 def main() -> None:
