@@ -60,7 +60,7 @@ class RemoteAccess:
         as_listed = _as_listed(study)
         with _Answering():
             now = self._peer.series(study.study_uid)
-        if content_key_of(now) != study.content_key:
+        if content_key_of(now) != content_key_of(as_listed.listed):
             before, after = _images(as_listed.listed), _images(now)
             raise Failed(
                 Reason.ARCHIVE_UNAVAILABLE,

@@ -44,17 +44,20 @@ def may_hold_images(series: ListedSeries) -> bool:
     return series.modality not in NO_IMAGES
 
 
-def content_key_of(listed: Iterable[ListedSeries]) -> str:
+def content_key_of(listed: Iterable[ListedSeries], revision: str = "") -> str:
     """A digest of everything listed that may be measured: other series may come and go without a difference.
 
     So a result that is sent back to the archive does not make its study a new one.
+
+    Args:
+        revision: what else parts this content from an earlier one that was listed alike.
     """
     lines = sorted(
         f"{series.series_uid} {series.instances} {series.changed_s}"
         for series in listed
         if may_be_measured(series)
     )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:CONTENT_KEY_DIGITS]
+    return hashlib.sha256("\n".join([*lines, revision]).encode()).hexdigest()[:CONTENT_KEY_DIGITS]
 
 
 def as_listed(study: ListedStudy, listed: tuple[ListedSeries, ...], content_key: str) -> StudyAsListed:

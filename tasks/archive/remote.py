@@ -161,11 +161,21 @@ def _must_be_asked(study: ListedStudy, lines: Mapping[str, Line]) -> bool:
 
 def _line(study: ListedStudy, series: tuple[ListedSeries, ...] | None, before: Line | None) -> Line:
     """What is to be remembered of a study; `series` is None when they could not be had."""
+    told, written = told_of(study), "" if series is None else write_series(series)
     key = content_key_of(series or ())
-    written = "" if series is None else write_series(series)
-    if before is not None and before.content_key == key:
-        return Line(told_of(study), key, before.since_s, written)
-    return Line(told_of(study), key, _since_s(study, series or (), is_new=before is None), written)
+    if before is not None and key == content_key_of(read_series(before.series)):
+        if _is_explained(study, written, before):
+            return Line(told, before.content_key, before.since_s, written)
+        key = content_key_of(series or (), told)
+    return Line(told, key, _since_s(study, series or (), is_new=before is None), written)
+
+
+def _is_explained(study: ListedStudy, written: str, before: Line) -> bool:
+    """Whether what a study was listed with differs, if at all, by series that are never measured.
+
+    If nothing else differs and yet the archive says that it changed, images were replaced under their names.
+    """
+    return study.changed_s is None or written != before.series or told_of(study) == before.told
 
 
 def _since_s(study: ListedStudy, series: tuple[ListedSeries, ...], *, is_new: bool) -> float:

@@ -26,6 +26,7 @@ class Shelf:
         asked: (`studies`, `series` or `headers`, study) of every question.
         silent: studies whose series are never told; `*` for every study.
         tells_counts, tells_times: whether its lists have them.
+        tells_series_times: whether those of series have times.
     """
 
     studies: dict[str, ListedStudy] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Shelf:
     silent: set[str] = field(default_factory=set)
     tells_counts: bool = True
     tells_times: bool = True
+    tells_series_times: bool = True
 
     def put(
         self,
@@ -111,7 +113,7 @@ class ShelfPeer:
             replace(
                 item,
                 instances=item.instances if shelf.tells_counts else None,
-                changed_s=item.changed_s if shelf.tells_times else None,
+                changed_s=item.changed_s if shelf.tells_times and shelf.tells_series_times else None,
             )
             for item in shelf.series.get(study_uid, {}).values()
         )

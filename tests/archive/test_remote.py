@@ -83,10 +83,26 @@ def test_a_change_without_another_count_is_seen_by_its_time(
     assert {uid for uid in keys(first) if keys(first)[uid] != keys(second)[uid]} == {"1.2"}
 
 
-@pytest.mark.parametrize("modality", ["SR", "SEG", "OT", "PR", "MR"])
-def test_a_result_that_is_sent_to_the_archive_does_not_make_its_study_new(
-    modality: str, shelf: Shelf, archive: RemoteArchive, memory: Memory
+def test_images_that_are_replaced_are_seen_by_the_time_of_their_study(
+    shelf: Shelf, archive: RemoteArchive, memory: Memory
 ) -> None:
+    shelf.tells_series_times = False
+    first = archive.scan(memory)
+    shelf.put("1.2", changed_s=2000.0)
+    second = archive.scan(memory)
+    assert {uid for uid in keys(first) if keys(first)[uid] != keys(second)[uid]} == {"1.2"}
+    shelf.put("1.2", "1.2.9", modality="SR", changed_s=3000.0)
+    third = archive.scan(memory)
+    assert keys(third) == keys(second)
+    archive.access().confirm(third.study("1.2"))
+
+
+@pytest.mark.parametrize("modality", ["SR", "SEG", "OT", "PR", "MR"])
+@pytest.mark.parametrize("tells_series_times", [True, False])
+def test_a_result_that_is_sent_to_the_archive_does_not_make_its_study_new(
+    modality: str, tells_series_times: bool, shelf: Shelf, archive: RemoteArchive, memory: Memory
+) -> None:
+    shelf.tells_series_times = tells_series_times
     first = archive.scan(memory)
     shelf.put("1.2", "1.2.9", modality=modality, changed_s=time.time())
     second = archive.scan(memory, SETTLE)
