@@ -142,8 +142,11 @@ def expose(
     transfer, grain = _filters(scanner, rows, columns, pixel_mm, resampled_from_mm)
     white = rng.standard_normal((rows, columns), dtype=np.float32)
     white *= np.float32(noise_hu)
-    spectrum = scipy.fft.rfft2(hu) * transfer
-    spectrum += scipy.fft.rfft2(white) * grain
+    spectrum = scipy.fft.rfft2(hu)
+    spectrum *= transfer
+    noise = scipy.fft.rfft2(white)
+    noise *= grain
+    spectrum += noise
     image = scipy.fft.irfft2(spectrum, s=(rows, columns)).astype(np.float32, copy=False)
     if scanner.streak_hu > 0.5:
         image += _streaks(rows, columns, scanner.streak_hu, rng)
@@ -185,5 +188,5 @@ def _streaks(rows: int, columns: int, strength_hu: float, rng: np.random.Generat
         profile *= np.float32(strength_hu / np.sqrt(6.0))
         across = np.arange(columns, dtype=np.float32)[None, :] * np.float32(abs(np.cos(angle)) * 0.7)
         down = np.arange(rows, dtype=np.float32)[:, None] * np.float32(np.sin(angle) * 0.7)
-        total += profile[(across + down).astype(np.int32)]
+        total += np.take(profile, (across + down).astype(np.intp))
     return total

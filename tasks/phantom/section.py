@@ -33,7 +33,10 @@ def paint_section(canvas: Canvas, trunk: Trunk, z_mm: float, bone: float, rng: n
     cage = here.cage_mm(canvas, trunk.squareness)
     paint_wall(canvas, trunk, here, cage, rng)
     strands = np.float32(8.0) * texture(cage.shape, rng, grain_px=9.0)
-    canvas.lay(inside(cage, 1.2), strands + np.float32(trunk.patient.fat_hu + 8.0))
+    chest = here.cage_window(canvas)
+    if chest is not None:
+        fat = strands[chest] + np.float32(trunk.patient.fat_hu + 8.0)
+        canvas.lay(inside(cage[chest], 1.2), fat, chest)
     paint_abdomen(canvas, trunk, here, rng)
     paint_mediastinum(canvas, trunk, here)
     paint_lungs(canvas, trunk, here, cage, rng)

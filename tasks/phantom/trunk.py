@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.phantom.canvas import Canvas, Field, capsule_mm, ellipse_mm, inside, texture
+from tasks.phantom.canvas import Canvas, Field, Window, capsule_mm, ellipse_mm, inside, texture
 from tasks.phantom.patient import Patient
 from tasks.phantom.spine import LEVELS
 
@@ -148,6 +148,10 @@ class Section:
         x, y = canvas.x - np.float32(self.x_mm), canvas.y - np.float32(self.middle_y_mm)
         return rounded_mm(x, y, (self.half_width_mm, self.half_depth_mm), squareness)
 
+    def cage_window(self, canvas: Canvas) -> Window | None:
+        """The pixels about the rib cage."""
+        return canvas.box(self.x_mm, self.middle_y_mm, self.half_width_mm, self.half_depth_mm)
+
 
 def rounded_mm(x: Field, y: Field, radii_mm: tuple[float, float], squareness: float) -> Field:
     """Signed distance, about, to an ellipse with fuller corners (a squircle)."""
@@ -179,8 +183,8 @@ def paint_wall(canvas: Canvas, trunk: Trunk, here: Section, cage: Field, rng: np
     """Skin, the fat under it, and the muscles outside the ribs and beside the spinous processes."""
     patient = trunk.patient
     fat = patient.subcutaneous_mm
-    x, y = canvas.x - np.float32(here.x_mm), canvas.y - np.float32(here.y_mm)
     _, middle_y, wide, deep_skin = here.outline_mm(trunk)
+    x = canvas.x - np.float32(here.x_mm)
     skin = rounded_mm(x, canvas.y - np.float32(middle_y), (wide, deep_skin), trunk.squareness)
     canvas.lay(inside(skin, 1.5), 20.0)
     strands = np.float32(6.0) * texture(skin.shape, rng, grain_px=6.0, stretch=0.4)
@@ -188,16 +192,21 @@ def paint_wall(canvas: Canvas, trunk: Trunk, here: Section, cage: Field, rng: np
 
     area = (patient.muscle_area_cm2 / 50.0) ** 0.5
     belly = (33.0 * area, 15.5 * area)
-    sides = np.abs(x)
-    layer = np.maximum(
+    muscle = np.maximum(
         cage - np.float32(12.0 if here.level > 6 else 22.0), skin + np.float32(2.0 + 0.55 * fat)
     )
-    erector = ellipse_mm(
-        sides - np.float32(belly[0] * 0.9), y - np.float32(trunk.back_mm - belly[1] - 2.0), belly
-    )
-    deep = np.maximum(sides - 32.0, np.abs(y - np.float32(trunk.back_mm * 0.55)) - np.float32(22.0))
-    muscle = np.minimum(layer, np.minimum(erector, deep))
+    reach = max(1.9 * belly[0], 32.0) + 4.0, max(2.0 * belly[1], 0.5 * trunk.back_mm) + 10.0
+    window = canvas.box(here.x_mm, here.y_mm + 0.5 * trunk.back_mm, *reach)
+    if window is not None:
+        sides, y = np.abs(canvas.x[window] - np.float32(here.x_mm)), canvas.y[window] - np.float32(here.y_mm)
+        erector = ellipse_mm(
+            sides - np.float32(belly[0] * 0.9), y - np.float32(trunk.back_mm - belly[1] - 2.0), belly
+        )
+        deep = np.maximum(sides - 32.0, np.abs(y - np.float32(trunk.back_mm * 0.55)) - np.float32(22.0))
+        muscle[window] = np.minimum(muscle[window], np.minimum(erector, deep))
     cover = inside(np.maximum(muscle, skin + np.float32(3.0)), 2.0)
     canvas.lay(cover, meat(trunk, muscle.shape, rng))
-    cleft = capsule_mm(sides, y, (1.5, trunk.back_mm - 20.0), (2.5, trunk.back_mm + 4.0), 1.2, 2.5)
-    canvas.lay(inside(cleft, 2.5) * cover * np.float32(0.7), float(patient.fat_hu + 15.0))
+    if window is not None:
+        cleft = capsule_mm(sides, y, (1.5, trunk.back_mm - 20.0), (2.5, trunk.back_mm + 4.0), 1.2, 2.5)
+        part = inside(cleft, 2.5) * cover[window] * np.float32(0.7)
+        canvas.lay(part, float(patient.fat_hu + 15.0), window)

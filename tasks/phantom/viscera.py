@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tasks.phantom.canvas import Canvas, Field, capsule_mm, ellipse_mm, inside, texture
@@ -27,12 +29,14 @@ def paint_abdomen(canvas: Canvas, trunk: Trunk, here: Section, rng: np.random.Ge
         x - np.float32(wide * 0.1), y + np.float32(deep * 0.5), (wide * 0.5, deep * 0.33 * shrink)
     )
     canvas.lay(inside(np.minimum(lobe, left_lobe), 3.0), grain + np.float32(liver))
-    pouch = ellipse_mm(x - np.float32(wide * 0.45), y + np.float32(deep * 0.3), (wide * 0.33, deep * 0.42))
-    canvas.lay(inside(pouch, 2.5), grain + np.float32(28.0))
-    rear = ellipse_mm(
-        x - np.float32(wide * 0.68), y - np.float32(deep * 0.45), (wide * 0.2, deep * 0.4 * shrink), -0.5
-    )
-    canvas.lay(inside(rear, 2.0), grain + np.float32(spleen))
+    for left, back, radii, turn, soft_mm, hu in (
+        (wide * 0.45, -deep * 0.3, (wide * 0.33, deep * 0.42), 0.0, 2.5, 28.0),  # stomach
+        (wide * 0.68, deep * 0.45, (wide * 0.2, deep * 0.4 * shrink), -0.5, 2.0, spleen),
+    ):
+        window = canvas.around(here.x_mm + left, here.middle_y_mm + back, max(radii) + soft_mm)
+        if window is not None:
+            pouch = ellipse_mm(x[window] - np.float32(left), y[window] - np.float32(back), radii, turn)
+            canvas.lay(inside(pouch, soft_mm), grain[window] + np.float32(hu), window)
     for side, top in ((-1.0, low + 0.4), (1.0, low - 0.1)):
         size = (
             float(np.clip(1.0 - ((here.level - top - 1.6) / 1.8) ** 2, 0.0, 1.0)) ** 0.5 * trunk.organ_scale
@@ -81,9 +85,14 @@ def paint_lungs(canvas: Canvas, trunk: Trunk, here: Section, cage: Field, rng: n
     """Both lungs: inside the cage, outside the mediastinum, above the diaphragm."""
     if here.level < LEVELS.index("T1") + 0.5 or here.z_mm < min(trunk.dome_mm) - _RECESS_MM - 10.0:
         return
+    grains = [texture(cage.shape, rng, grain_px=grain_px) for grain_px in (6.0, 4.5, 10.0)]
+    window = here.cage_window(canvas)
+    if window is None:
+        return
+    canvas, cage = canvas.part(window), cage[window]
     x, y = canvas.x - np.float32(here.x_mm), canvas.y - np.float32(here.y_mm)
     row = np.clip(y + np.float32(256.5), 0, 383).astype(np.intp)
-    value = _lung(trunk, cage, y, rng)
+    value = _lung(trunk, cage, y, [grain[window] for grain in grains])
     for sign, bound, dome in zip((-1.0, 1.0), _lung_borders(trunk, here), trunk.dome_mm, strict=True):
         lung = np.maximum(cage + np.float32(3.0), bound[row] - x * np.float32(sign))
         if here.z_mm < dome + 5.0:
@@ -102,12 +111,11 @@ def paint_lungs(canvas: Canvas, trunk: Trunk, here: Section, cage: Field, rng: n
         canvas.lay(inside(lung, 1.3), value)
 
 
-def _lung(trunk: Trunk, cage: Field, y: Field, rng: np.random.Generator) -> Field:
-    """Lung tissue: denser towards the back, with vessels."""
-    value = np.float32(trunk.lung_hu) + np.float32(30.0) * texture(cage.shape, rng, grain_px=6.0)
+def _lung(trunk: Trunk, cage: Field, y: Field, grains: Sequence[Field]) -> Field:
+    """Lung tissue: denser towards the back, with small and large vessels."""
+    value = np.float32(trunk.lung_hu) + np.float32(30.0) * grains[0]
     value += np.float32(90.0) * np.exp(np.minimum(cage, 0.0) * np.float32(0.12)) * (y > 0)
-    for grain_px, rare in ((4.5, 2.1), (10.0, 2.3)):
-        spots = texture(cage.shape, rng, grain_px=grain_px)
+    for spots, rare in zip(grains[1:], (2.1, 2.3), strict=True):
         value += np.clip((spots - np.float32(rare)) * np.float32(2.5), 0.0, 1.0) * (np.float32(30.0) - value)
     return value
 

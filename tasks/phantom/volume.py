@@ -116,8 +116,12 @@ def render_volume(scan: Scan) -> Iterator[tuple[float, npt.NDArray[np.int16]]]:
 def _paint_table(canvas: Canvas, scan: Scan) -> None:
     """The table under the patient: a thin shell with foam in it."""
     back = max(scan.trunk.spine_y) + scan.trunk.back_mm + 0.75 * scan.patient.subcutaneous_mm + 4.0
-    x, y = canvas.x, canvas.y - np.float32(back)
+    # at its sides the board is bent up by 49 mm
+    window = canvas.box(0.0, back - 10.0, 212.0, 40.0)
+    if window is None:
+        return
+    x, y = canvas.x[window], canvas.y[window] - np.float32(back)
     bend = np.square(x) * np.float32(1 / 900.0)
     board = np.maximum(np.abs(y + bend - 14.0) - np.float32(12.0), np.abs(x) - np.float32(210.0))
-    canvas.lay(inside(board, 1.5), _TABLE_HU)
-    canvas.lay(inside(board + np.float32(2.0), 1.5), -930.0)
+    canvas.lay(inside(board, 1.5), _TABLE_HU, window)
+    canvas.lay(inside(board + np.float32(2.0), 1.5), -930.0, window)
