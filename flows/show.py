@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.tally import Tally
@@ -43,6 +45,8 @@ def tally_table(tally: Tally) -> Table:
     ):
         if number:
             table.add_row(str(number), "", f"[dim]{words}[/]")
+    if not tally.found and not tally.arriving:
+        table.add_row("", "", "[yellow]no study of the days asked for: is it the right archive?[/]")
     if tally.unreadable_files:
         table.add_row(str(tally.unreadable_files), "", "[dim]damaged files in the archive[/]")
     if tally.archive_note:
@@ -56,12 +60,13 @@ def _clock(moment: datetime | None) -> str:
 
 
 def how_to_look(lake: Path) -> str:
-    """Where everything is and how to open it."""
-    return (
+    """Where everything is, and commands that open it as they stand, whatever letters the path has."""
+    named = shlex.quote(str(lake))
+    return escape(
         f"Lake: {lake}   pictures: {lake / 'explain'}   database: {lake / 'screening.duckdb'}\n"
-        f"  osteoscreen worklist --lake {lake}              whom to look at first\n"
-        f"  osteoscreen explain STUDY_UID --lake {lake}     one study in words, and where its picture is\n"
-        f"  osteoscreen sql --lake {lake} -c 'FROM refusals'  ask anything"
+        f"  osteoscreen worklist --lake {named}              whom to look at first\n"
+        f"  osteoscreen explain STUDY_UID --lake {named}     one study in words, and where its picture is\n"
+        f"  osteoscreen sql --lake {named} -c 'FROM refusals'  ask anything"
     )
 
 

@@ -40,7 +40,7 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET VARIABLE lake = ?", [str(lake.root)])
+    connection.execute("SET VARIABLE lake = ?", [as_pattern(lake.root)])
     for name in BASE_TABLES:
         files = f"getvariable('lake') || '/{name}/{'*/' if _is_monthly(lake, name) else ''}*.parquet'"
         connection.execute(
@@ -79,6 +79,11 @@ def _build(lake: Lake) -> None:
         _write_words(connection)
         connection.execute("CHECKPOINT built")
         connection.execute("DETACH built")
+
+
+def as_pattern(path: Path) -> str:
+    """A path as a glob that matches itself alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
 
 
 def _is_monthly(lake: Lake, name: str) -> bool:

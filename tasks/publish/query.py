@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.outcomes import ConfigurationError
-from tasks.publish.database import BASE_TABLES, connect, quoted
+from tasks.publish.database import BASE_TABLES, as_pattern, connect, quoted
 from tasks.publish.lake import Lake
 
 MOST_TRIES = 10  # with growing pauses five seconds and more: a night publishes for a second at a time
@@ -97,7 +97,8 @@ def _files(lake: Lake) -> set[tuple[Path, int, int]]:
 
 def _confine(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     """Let the connection read the analysts' folders of the lake only, and keep it so."""
-    folders = ", ".join(quoted(f"{lake.root / name}/") for name in BASE_TABLES)
+    roots = dict.fromkeys((str(lake.root), as_pattern(lake.root)))  # it asks of patterns and of files
+    folders = ", ".join(quoted(f"{root}/{name}/") for root in roots for name in BASE_TABLES)
     connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

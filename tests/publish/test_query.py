@@ -23,7 +23,7 @@ from tests.publish.results import result
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = Lake(tmp_path_factory.mktemp("query") / "a lake's folder")
+    lake = Lake(tmp_path_factory.mktemp("query") / "a lake's [folder] *é夜?")
     lake.publish([result("1", hour=3), result("2", hour=30)])
     return lake
 
