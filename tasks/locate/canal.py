@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -148,11 +149,14 @@ def _walls(
 ) -> FloatImage:
     """The most bone (0 to 1) between two distances from every point, shape (directions, rows, columns)."""
     radii = np.arange(from_mm, to_mm + 0.1, step_mm) / step_mm
-    walls = []
-    for angle in 2.0 * np.pi * directions / DIRECTIONS:
-        offsets = np.rint(np.stack([-np.cos(angle) * radii, np.sin(angle) * radii], axis=1))
-        walls.append(reduce(np.maximum, seen_from(bone, offsets.astype(np.intp))))
-    return np.stack(walls)
+    angles = 2.0 * np.pi * directions[:, None] / DIRECTIONS
+    offsets = np.rint(np.stack([-np.cos(angles) * radii, np.sin(angles) * radii], axis=2))
+    walls = np.zeros((len(directions), *bone.shape), dtype=np.float32)
+    seen = seen_from(bone, offsets.reshape(-1, 2).astype(np.intp))
+    for wall in walls:
+        for moved in islice(seen, len(radii)):
+            np.maximum(wall, moved, out=wall)
+    return walls
 
 
 def _directions_within(half_angle_deg: float, about: float) -> npt.NDArray[np.intp]:

@@ -7,6 +7,7 @@ given only as far as the posterior carries it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,6 +31,8 @@ LEVELS = (*(f"T{number}" for number in range(1, 13)), *(f"L{number}" for number 
 SPACING_MM = np.array(
     [18.5, 18.5, 18.5, 19.0, 20.0, 21.5, 22.5, 23.5, 24.5, 26.0, 28.0, 30.5, 32.5, 33.5, 34.5, 34.5]
 )
+#: How far the centre of each level lies below that of T1, mm.
+DEPTH_MM = (0.0, *np.cumsum(SPACING_MM).tolist())
 #: Stature: factor on these distances (mean, standard deviation); tall men 1.2, small or collapsed women 0.85.
 STATURE = (1.03, 0.08)
 #: A single distance varies by this about the patient's own factor: biology, compression, placement.
@@ -165,7 +168,7 @@ def _count_up(places: FloatArray, lowest: int, stature: float) -> tuple[list[int
     numbers, log_fit = [lowest], 0.0
     for below, above in pairwise(places):
         fits = [_distance_fit(numbers[-1], step, float(above - below), stature) for step in STEPS]
-        best = int(np.argmax(fits))
+        best = fits.index(max(fits))
         numbers.append(numbers[-1] - STEPS[best])
         log_fit += fits[best]
         if numbers[-1] < 1:
@@ -175,9 +178,9 @@ def _count_up(places: FloatArray, lowest: int, stature: float) -> tuple[list[int
 
 def _distance_fit(number: int, step: int, distance: float, stature: float) -> float:
     upper = max(number - step, 1)
-    expected = stature * float(SPACING_MM[upper - 1 : max(number - 1, upper)].sum())
-    away = (distance - expected) / (SPACING_SIGMA_MM * np.sqrt(step))
-    return float(np.log(np.exp(-0.5 * away**2) + 1e-4) + (step - 1) * np.log(MISSED))
+    expected = stature * (DEPTH_MM[max(number - 1, upper)] - DEPTH_MM[upper - 1])
+    away = (distance - expected) / (SPACING_SIGMA_MM * math.sqrt(step))
+    return math.log(math.exp(-0.5 * away**2) + 1e-4) + (step - 1) * math.log(MISSED)
 
 
 def _landmark_fit(
@@ -203,7 +206,7 @@ def _level_at(
     place: float, places: FloatArray, numbers: Sequence[int], stature: float
 ) -> tuple[float, float]:
     """Level, as a number, at a place along the spine, and how many levels away from the bodies that is."""
-    centres = np.concatenate([[0.0], -np.cumsum(SPACING_MM)]) * stature
+    centres = -np.array(DEPTH_MM) * stature
     if place >= places[-1]:
         anchor, number = float(places[-1]), numbers[-1]
     elif place <= places[0]:

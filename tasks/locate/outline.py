@@ -6,13 +6,16 @@ lies outside, lung, fat, aorta or muscle, so it shows in dense and in osteoporot
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.locate.patches import FloatImage, seen_from
+
+FloatArray = npt.NDArray[np.float64]
 
 #: Normals of the ellipse at which edges are looked for, degrees from straight ahead.
 NORMALS_DEG = np.arange(-105.0, 106.0, 15.0)
@@ -61,18 +64,18 @@ class OutlineFit:
         self._side, wall, self._width, self._depth = shapes.T
         self._ahead = wall + self._depth
         angles = np.deg2rad(NORMALS_DEG)
-        self._normals = np.stack([np.sin(angles), -np.cos(angles)], axis=1)
+        self._normals = np.stack([-np.cos(angles), np.sin(angles)], axis=1)
         reach = np.hypot(
-            self._width[:, None] * self._normals[:, 0], self._depth[:, None] * self._normals[:, 1]
+            self._width[:, None] * self._normals[:, 1], self._depth[:, None] * self._normals[:, 0]
         )
-        x_mm = self._side[:, None] + self._width[:, None] ** 2 * self._normals[:, 0] / reach
-        y_mm = -self._ahead[:, None] + self._depth[:, None] ** 2 * self._normals[:, 1] / reach
+        x_mm = self._side[:, None] + self._width[:, None] ** 2 * self._normals[:, 1] / reach
+        y_mm = -self._ahead[:, None] + self._depth[:, None] ** 2 * self._normals[:, 0] / reach
         self._columns, self._rows = (np.ascontiguousarray(place.T) / step_mm for place in (x_mm, y_mm))
         ratio = self._width / self._depth
         excess = np.maximum(RATIO_LOW - ratio, 0.0) + np.maximum(ratio - RATIO_HIGH, 0.0)
         self._cost = RATIO_COST_HU * excess
 
-    def score(self, patch: FloatImage, canal_row: float, canal_column: float) -> npt.NDArray[np.float64]:
+    def score(self, patch: FloatImage, canal_row: float, canal_column: float) -> FloatArray:
         """Edge along every ellipse that is tried, HU, shape (ellipses,)."""
         reach = int(REACH_MM / self._step_mm)
         top, left = max(int(canal_row) - 2 * reach, 0), max(int(canal_column) - reach, 0)
@@ -83,12 +86,12 @@ class OutlineFit:
         np.clip(columns, 0, patch.shape[1] - 1, out=columns)
         places = rows * patch.shape[1] + columns
         total = np.zeros(len(self._side))
-        for place, normal in zip(places, self._normals.tolist(), strict=True):
-            total += _edge(patch, normal, self._step_mm).ravel()[place]
-        scores: npt.NDArray[np.float64] = total / len(self._normals) - self._cost
+        for place, edge in zip(places, _edges(patch, self._normals / self._step_mm), strict=True):
+            total += edge.ravel()[place]
+        scores: FloatArray = total / len(self._normals) - self._cost
         return scores
 
-    def best(self, scores: npt.NDArray[np.float64]) -> Outline:
+    def best(self, scores: FloatArray) -> Outline:
         """The ellipse with the highest of the given scores."""
         chosen = int(scores.argmax())
         return Outline(
@@ -100,20 +103,20 @@ class OutlineFit:
         )
 
 
-def _edge(patch: FloatImage, normal: tuple[float, float], step_mm: float) -> FloatImage:
-    """How much brighter the rim about every point is than what lies outside of it, along a normal (x, y)."""
-    x, y = (part / step_mm for part in normal)
-    rim = np.maximum(_moved(patch, -RIM_MM * y, -RIM_MM * x), patch)
-    outside = np.maximum(_moved(patch, OUTSIDE_MM * y, OUTSIDE_MM * x), np.float32(-100.0))
-    edge: FloatImage = np.float32(STRONG_EDGE_HU) * np.tanh((rim - outside) / np.float32(STRONG_EDGE_HU))
-    return edge
+def _edges(patch: FloatImage, normals: FloatArray) -> Iterator[FloatImage]:
+    """For every normal (rows, columns in 1 mm), how much brighter the rim is than what lies outside of it."""
+    rims, outsides = _moved(patch, -RIM_MM * normals), _moved(patch, OUTSIDE_MM * normals)
+    for rim, outside in zip(rims, outsides, strict=True):
+        step = np.maximum(rim, patch) - np.maximum(outside, np.float32(-100.0))
+        yield np.float32(STRONG_EDGE_HU) * np.tanh(step / np.float32(STRONG_EDGE_HU))
 
 
-def _moved(patch: FloatImage, down: float, right: float) -> FloatImage:
-    """What every point of a patch sees so many points away, interpolated; its edge goes on for ever."""
-    top, left = int(np.floor(down)), int(np.floor(right))
-    corners = np.array([(top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)])
-    below, aside = down - top, right - left
-    a, b, c, d = seen_from(patch, corners, "edge")
-    moved = (1 - below) * ((1 - aside) * a + aside * b) + below * ((1 - aside) * c + aside * d)
-    return np.asarray(moved, dtype=np.float32)
+def _moved(patch: FloatImage, places: FloatArray) -> Iterator[FloatImage]:
+    """What all points of a patch see so many rows and columns away; its edge goes on for ever."""
+    whole = np.floor(places)
+    corners = whole[:, None, :] + np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
+    seen = seen_from(patch, corners.reshape(-1, 2).astype(np.intp), "edge")
+    for below, aside in (places - whole).tolist():
+        a, b, c, d = islice(seen, 4)
+        moved = (1 - below) * ((1 - aside) * a + aside * b) + below * ((1 - aside) * c + aside * d)
+        yield np.asarray(moved, dtype=np.float32)

@@ -22,6 +22,8 @@ from tasks.locate.straight import STEP_MM, FloatArray, Straightened
 CANAL_TO_WALL_MM = 9.0
 #: Endplates are 1 to 2 mm thick, and blurred by slices of 1 to 5 mm.
 ENDPLATE_SIGMA_MM = 1.8
+#: Within a plane endplates are smooth over more than this.
+SMOOTH_MM = 1.5
 #: Curvature of a profile across an endplate at which it counts as fully seen.
 ENDPLATE_FULL_HU = 40.0
 #: Pedicles lie this far beside the canal, from this far before its centre to this far behind it.
@@ -54,8 +56,8 @@ def take_profiles(straight: Straightened) -> Profiles:
     """The cues along a straightened column."""
     hu, known = straight.hu, np.isfinite(straight.hu)
     elliptic, ahead = body_frame(straight)
-    core = (elliptic < 0.5) & (ahead > -0.25)
-    around = (elliptic > 0.75) & (elliptic < 1.3) & (ahead > -0.35)
+    core = (elliptic < 0.5) & (ahead > -0.25)[:, :, None]
+    around = (elliptic > 0.75) & (elliptic < 1.3) & (ahead > -0.35)[:, :, None]
     side, behind = np.meshgrid(straight.side_mm, straight.behind_mm)
     beside = (np.abs(side) > PEDICLE_SIDE_MM[0]) & (np.abs(side) < PEDICLE_SIDE_MM[1])
     beside &= (behind > -PEDICLE_BEFORE_MM) & (behind < PEDICLE_BEHIND_MM)
@@ -70,29 +72,42 @@ def take_profiles(straight: Straightened) -> Profiles:
     )
 
 
-def body_frame(straight: Straightened) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Every point in the frame of the body's ellipse, both of the shape of `straight.hu`.
+def body_frame(straight: Straightened) -> tuple[npt.NDArray[np.float32], FloatArray]:
+    """Every point in the frame of the body's ellipse.
 
     Returns:
-        the squared elliptic radius (1 on the outline) and the place before the centre (1 at the front).
+        the squared elliptic radius (1 on the outline), of the shape of `straight.hu`, and the place of every
+        row before the centre (1 at the front), shape (planes, rows).
     """
     half_depth = straight.body_ahead_mm - CANAL_TO_WALL_MM
-    across = (straight.side_mm[None, :] - straight.body_side_mm[:, None]) / straight.body_half_width_mm[
-        :, None
-    ]
+    across = straight.side_mm[None, :] - straight.body_side_mm[:, None]
+    across /= straight.body_half_width_mm[:, None]
     ahead = -(straight.behind_mm[None, :] + straight.body_ahead_mm[:, None]) / half_depth[:, None]
-    elliptic = across[:, None, :] ** 2 + ahead[:, :, None] ** 2
-    return elliptic.astype(np.float32), np.broadcast_to(ahead[:, :, None], elliptic.shape).astype(np.float32)
+    elliptic = (across**2).astype(np.float32)[:, None, :] + (ahead**2).astype(np.float32)[:, :, None]
+    return elliptic, ahead
 
 
 def _endplates(filled: npt.NDArray[np.float32], known: Mask, core: Mask) -> FloatArray:
     sigma = ENDPLATE_SIGMA_MM / STEP_MM
-    smooth = ndimage.gaussian_filter(np.clip(filled, -100.0, 500.0), (0.0, 1.5, 1.5))
+    box = _about(core, margin=round(4 * SMOOTH_MM / STEP_MM))
+    filled, known, core = filled[box], known[box], core[box]
+    within = SMOOTH_MM / STEP_MM
+    smooth = ndimage.gaussian_filter(np.clip(filled, -100.0, 500.0), (0.0, within, within))
     curvature = -ndimage.gaussian_filter1d(smooth, sigma, axis=0, order=2) * sigma**2
     inside = ndimage.minimum_filter1d(
         known.astype(np.uint8), 2 * round(2 * sigma) + 1, axis=0, mode="constant"
     )
     return _mean(np.clip(curvature / ENDPLATE_FULL_HU, -1.0, 1.0), inside.astype(np.bool_), core)
+
+
+def _about(region: Mask, margin: int) -> tuple[slice, slice, slice]:
+    """All planes, and the rows and columns about what any of them has of a region."""
+    rows, columns = (np.flatnonzero(region.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    return (
+        slice(None),
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )
 
 
 def _mean(values: npt.NDArray[np.float32], known: Mask, region: Mask) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from tasks.locate.anatomy import Column
-from tasks.locate.patches import Grid, sample
+from tasks.locate.patches import FloatImage, Grid, sample
 from tasks.locate.sampling import fine_slices
 from tasks.volume.geometry import SliceStack
 
@@ -89,19 +89,16 @@ def straighten(stack: SliceStack, column: Column, bottom_mm: float, top_mm: floa
     block = np.stack([sample(stack.hu(index), geometry, grid) for index in indices])
     side = np.arange(-HALF_WIDTH_MM, HALF_WIDTH_MM + STEP_MM / 2, STEP_MM)
     behind = np.arange(-BEFORE_MM, BEHIND_MM + STEP_MM / 2, STEP_MM)
-    across, along = np.meshgrid(side, behind)
     planes = np.empty((len(z_mm), len(behind), len(side)), dtype=np.float32)
     slices_per_mm = (len(read_mm) - 1) / float(read_mm[-1] - read_mm[0])
     for place, z in enumerate(z_mm):
         (lean_x, lean_y), (x_mm, y_mm) = lean[place], canal[place]
-        where = np.stack(
-            [
-                (z - across * np.sin(lean_x) - along * np.sin(lean_y) - read_mm[0]) * slices_per_mm,
-                (y_mm + along * np.cos(lean_y) - grid.y_mm) / grid.step_mm,
-                (x_mm + across * np.cos(lean_x) - grid.x_mm) / grid.step_mm,
-            ]
+        planes[place] = _interpolated(
+            block,
+            (z - side * np.sin(lean_x) - behind[:, None] * np.sin(lean_y) - read_mm[0]) * slices_per_mm,
+            (y_mm + behind * np.cos(lean_y) - grid.y_mm) / grid.step_mm,
+            (x_mm + side * np.cos(lean_x) - grid.x_mm) / grid.step_mm,
         )
-        planes[place] = ndimage.map_coordinates(block, where, order=1, mode="constant", cval=np.nan)
     return Straightened(
         z_mm=z_mm,
         hu=planes,
@@ -113,6 +110,34 @@ def straighten(stack: SliceStack, column: Column, bottom_mm: float, top_mm: floa
         body_ahead_mm=canal[:, 1] - body[:, 1],
         body_half_width_mm=np.interp(z_mm, at_mm, np.array(column.body_radius_mm)),
     )
+
+
+def _interpolated(block: FloatImage, z: FloatArray, y: FloatArray, x: FloatArray) -> FloatImage:
+    """Values between the points of a block, shape (slices, rows, columns).
+
+    Args:
+        z: shape (y, x); NaN comes of places below the first slice or above the last.
+        y, x: rows and columns, within the block.
+    """
+    slices, rows, columns = block.shape
+    below, top, left = (
+        np.clip(place.astype(np.intp), 0, size - 2) for place, size in ((z, slices), (y, rows), (x, columns))
+    )
+    up, down, right = (
+        (place - whole).astype(np.float32) for place, whole in ((z, below), (y, top), (x, left))
+    )
+    corner = (below * rows + top[:, None]) * columns + left
+    flat = block.ravel()
+
+    def within(at: npt.NDArray[np.intp]) -> FloatImage:
+        upper = flat[at] + right * (flat[at + 1] - flat[at])
+        lower = flat[at + columns] + right * (flat[at + columns + 1] - flat[at + columns])
+        return np.asarray(upper + down[:, None] * (lower - upper), dtype=np.float32)
+
+    first = within(corner)
+    values = first + up * (within(corner + rows * columns) - first)
+    values[(z < 0.0) | (z > slices - 1)] = np.nan
+    return values
 
 
 def _planes(column: Column, bottom_mm: float, top_mm: float) -> tuple[FloatArray, FloatArray]:
