@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tasks.outcomes import ConfigurationError
 
@@ -59,7 +59,7 @@ class Address:
             raise _wrong("has an option other than calling=AE-TITLE and tls=yes or no")
         tls = _YES_OR_NO[tls_word]
         return cls(
-            called=ae_title(parts.username or "", "the AE title before the @"),
+            called=ae_title(unquote(parts.username or ""), "the AE title before the @"),
             host=parts.hostname,
             port=port if port is not None else DICOM_TLS_PORT if tls else DICOM_PORT,
             calling=ae_title(calling, "calling") if calling else "",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
 
+from tasks.archive.dimse.wire import Wire
 from tasks.dicom.header import parse_header
 from tasks.dicom.instance import Instance
 from tasks.dicom.pixel_data import Read
@@ -94,6 +95,9 @@ class Arrivals:
         if request is None:
             return NOT_ASKED_FOR
         request.heard()
+        wire = event.assoc.dul.socket
+        if isinstance(wire, Wire):
+            wire.used()
         if len(data_set) > self._max_bytes:
             return TOO_LARGE
         data = as_file(str(message.AffectedSOPClassUID), uid, event.context.transfer_syntax, data_set)

@@ -34,8 +34,8 @@ RETRIEVED_CLASSES = (
 RETRIEVED_SYNTAXES = tuple(uid for uid, syntax in SYNTAXES.items() if syntax.codecs)
 """Transfer syntaxes with a decoder of ours, so that the peer sends what it has, as it has it."""
 
-# An association that nobody uses for so long is released by pynetdicom's reactor, which takes a twentieth of a
-# core as long as it stands; making another costs a peer some milliseconds.
+# An association that nobody uses for so long is released by pynetdicom's reactor, which takes a twentieth of
+# a core as long as it stands; making another costs a peer some milliseconds.
 IDLE_S = 2.0
 # Longer than any answer may take; a bound that is there even if ours should fail.
 LONGEST_WAIT_S = 3600.0
@@ -175,10 +175,6 @@ class Line:
         """Have instances sent to the AE title `destination`."""
         return self._retrieve(lambda: self._association.send_c_move(query, destination, STUDY_ROOT_MOVE))
 
-    def used(self) -> None:
-        """An instance was taken; see `Wire.used`."""
-        self._wire.used()
-
     def heard(self) -> None:
         """Something came elsewhere that this request caused; see `Wire.heard`."""
         self._wire.heard()
@@ -257,7 +253,8 @@ def _why_not(association: Association, address: Address, calling: str) -> NotNow
             )
         if why == _CALLED:
             return ArchiveError(
-                f"{place} is not called {address.called}: write its AE title before the @ of the address."
+                f"{place} is not called {address.called}, or not by us: write its AE title before the "
+                f"@ of the address, and allow ours, {calling}, there."
             )
         if why in _CONGESTED or answer.result == 2:
             return NotNow(f"it is busy and takes no association now (reason {why[0]}/{why[1]})")

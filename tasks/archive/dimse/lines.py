@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
 from typing import TypeVar
@@ -68,26 +68,19 @@ class Lines:
             NotNow: there is none to be had now.
             ArchiveError: there will be none.
         """
-        network = self.limits.network
-        try:
-            with self.limits.load.request(network.answer_timeout_s):
-                line = self._take() or Line(
-                    self.address,
-                    self.calling,
-                    self.limits.bounds(),
-                    network.connect_timeout_s,
-                    self._tls,
-                    self._store,
-                )
-                line.finish_by(until_s)
-                try:
-                    yield line
-                except BaseException:
-                    line.drop()
-                    raise
-                self._give_back(line)
-        except TimeoutError:
-            raise NotNow("other requests of ours held every association") from None
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.limits.load.request(self.limits.network.answer_timeout_s))
+            except TimeoutError:
+                raise NotNow("other requests of ours held every association") from None
+            line = self._take() or self._open()
+            line.finish_by(until_s)
+            try:
+                yield line
+            except BaseException:
+                line.drop()
+                raise
+            self._give_back(line)
 
     def ask(self, question: Callable[[Line], T]) -> T:
         """The answer to a question, asked again, with growing pauses, while the peer gives none.
@@ -122,6 +115,11 @@ class Lines:
             idle, self._idle = self._idle, []
         for line in idle:
             line.close()
+
+    def _open(self) -> Line:
+        connect_timeout_s = self.limits.network.connect_timeout_s
+        bounds = self.limits.bounds()
+        return Line(self.address, self.calling, bounds, connect_timeout_s, self._tls, self._store)
 
     def _take(self) -> Line | None:
         with self._lock:

@@ -25,6 +25,7 @@ from tasks.archive.dimse.headers import headers_of
 from tasks.archive.dimse.lines import Limits
 from tasks.archive.dimse.retrieve import TOGETHER, Retrieval
 from tasks.archive.dimse.source import DimseSource, Store
+from tasks.archive.dimse.storage import check
 from tasks.archive.load import shared_load
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.instance import Instance
@@ -45,7 +46,7 @@ class DimsePeer:
         settings: the sections `dimse` and `network`.
 
     Raises:
-        ConfigurationError: the address is none.
+        ConfigurationError: the address is none, or a setting that it needs cannot be used.
     """
 
     kind = SCHEME
@@ -54,6 +55,7 @@ class DimsePeer:
         self._address = Address.parse(address)
         self._settings = settings
         self._store = Store()
+        check(settings.dimse, tls=self._address.tls)
 
     def __reduce__(self) -> tuple[Callable[[Address, Settings], DimsePeer], tuple[Address, Settings]]:
         return _again, (self._address, self._settings)
@@ -131,9 +133,12 @@ class DimsePeer:
 
         def take(arrived: Arrived) -> None:
             self._store.put(arrived)
+            self._store.owe(len(arrived.data))
             if arrived.instance is not None:
                 headers[arrived.sop_instance_uid] = arrived.instance
 
+        kept = (self._store.get(uid) for uid in uids)
+        headers |= {item.sop_instance_uid: item.instance for item in kept if item and item.instance}
         missing = [uid for uid in uids if uid not in headers]
         for start in range(0, len(missing), TOGETHER):
             self._retrieval.fetch(study_uid, series_uid, missing[start : start + TOGETHER], take)

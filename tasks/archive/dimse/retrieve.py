@@ -101,6 +101,14 @@ class Retrieval:
         )
 
 
+# PS3.4 table C.4-2: the status of a C-MOVE to an AE title that the peer does not know.
+_DESTINATION_UNKNOWN = 0xA801
+
+
 def _shortfall(missing: int, asked: int, status: Status) -> str:
+    if status.code == _DESTINATION_UNKNOWN:
+        return (
+            "it does not know where C-MOVE shall send: add our AE title, host and port of dimse.storage there"
+        )
     told = "it ended the association or fell silent" if status.code is None else f"status 0x{status.code:04X}"
     return f"{missing} of {asked} images that were asked for did not come ({told})"

@@ -29,6 +29,18 @@ class Store:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Arrived] = OrderedDict()
         self._bytes = 0
+        self._owed = 0
+
+    def owe(self, count: int) -> None:
+        """Account for bytes that came for headers, before anybody read pixels."""
+        with self._lock:
+            self._owed += count
+
+    def owed(self) -> int:
+        """The bytes so accounted for, once."""
+        with self._lock:
+            owed, self._owed = self._owed, 0
+        return owed
 
     @property
     def is_full(self) -> bool:
@@ -56,7 +68,7 @@ class Store:
         """Let go of everything."""
         with self._lock:
             self._kept.clear()
-            self._bytes = 0
+            self._bytes = self._owed = 0
 
     def _drop(self, uid: str) -> None:
         dropped = self._kept.pop(uid, None)
@@ -81,13 +93,13 @@ class DimseSource:
         self._changed = threading.Condition()
         self._wanted: OrderedDict[str, Instance] = OrderedDict()
         self._under_way: set[str] = set()
-        self._errors: dict[str, ArchiveError] = {}
+        self._errors: dict[str, Exception] = {}
         self._bytes = 0
         self._is_closed = False
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of instances that came over the network; those for headers count when they are used."""
+        """Bytes of instances that came over the network, for headers too as soon as an image is opened."""
         return self._bytes
 
     def want(self, instances: Sequence[Instance]) -> None:
@@ -118,13 +130,16 @@ class DimseSource:
         uid = instance.sop_instance_uid
         until_s = time.monotonic() + self._retrieval.longest_s
         with self._changed:
-            self._errors.pop(uid, None)
+            self._bytes += self._store.owed()
             while True:
                 arrived = self._store.get(uid)
                 if arrived is not None:
                     return arrived
-                if uid in self._errors:
-                    raise Failed(Reason.ARCHIVE_UNAVAILABLE, str(self._errors.pop(uid)))
+                error = self._errors.pop(uid, None)
+                if isinstance(error, ArchiveError):
+                    raise Failed(Reason.ARCHIVE_UNAVAILABLE, str(error))
+                if error is not None:
+                    raise error
                 if uid not in self._under_way:
                     self._wanted[uid] = instance
                     self._wanted.move_to_end(uid, last=False)
@@ -149,10 +164,10 @@ class DimseSource:
         self._pool.submit(self._fetch, first.study_uid, first.series_uid, batch)
 
     def _fetch(self, study_uid: str, series_uid: str, uids: Sequence[str]) -> None:
-        error: ArchiveError | None = None
+        error: Exception | None = None
         try:
             self._retrieval.fetch(study_uid, series_uid, uids, self._take)
-        except ArchiveError as caught:
+        except Exception as caught:  # noqa: BLE001 - raised in the thread that waits for these
             error = caught
         finally:
             with self._changed:

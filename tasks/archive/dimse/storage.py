@@ -21,7 +21,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from tasks.archive.dimse.address import ae_title
 from tasks.archive.dimse.association import RETRIEVED_CLASSES, RETRIEVED_SYNTAXES, NotNow, Store
-from tasks.archive.dimse.tls import server_context
+from tasks.archive.dimse.tls import client_context, server_context
 from tasks.archive.dimse.wire import MAX_PDU_BYTES, Bounds, Wire
 from tasks.outcomes import ConfigurationError
 from tasks.settings import Dimse
@@ -118,6 +118,19 @@ class Storage:
         server.admit(self._hosts, self._bounds)
         threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
         return server
+
+
+def check(settings: Dimse, *, tls: bool) -> None:
+    """Look at settings before a night depends on them.
+
+    Raises:
+        ConfigurationError: a place to listen is none; or for TLS, a certificate or key cannot be used.
+    """
+    ae_title(settings.calling_aet, "dimse.calling_aet")
+    for text in settings.storage:
+        _place(text)
+    if tls:
+        client_context(settings)
 
 
 class _Server(ThreadedAssociationServer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -131,6 +132,7 @@ class Wire(AssociationSocket):
         if self._unused_bytes > self._bounds.message_bytes + MAX_WAITING_MESSAGES * MAX_PDU_BYTES:
             raise OSError("a message longer than is allowed")
         data = bytearray(nr_bytes)
+        self._acknowledge_at_once(self.socket)
         view, filled = memoryview(data), 0
         until_s = time.monotonic() + self._bounds.stall_s
         while filled < nr_bytes:
@@ -144,6 +146,12 @@ class Wire(AssociationSocket):
         del data[filled:]
         self._account(filled)
         return data
+
+    @staticmethod
+    def _acknowledge_at_once(connection: socket.socket) -> None:
+        """A peer that waits for it (Nagle's algorithm) loses 40 ms an instance; asked for anew each time."""
+        if sys.platform == "linux":
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _account(self, count: int) -> None:
         paused_s = self._bounds.took(count)
