@@ -8,25 +8,19 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
 
-from flows.calendar.census import take_census
 from flows.calendar.course import Course
-from flows.calendar.hours import Hours, find_zone, parse_hours
-from flows.calendar.plan import Plan, make_plan, measure_pace
+from flows.calendar.planning import load_over, plan_backfill, working_hours
 from flows.calendar.record import BackfillRecord, WindowRecord
-from flows.night import active_manifest
 from flows.nightly import nightly
 from flows.tally import Tally
-from tasks.archive.archive import Archive, open_archive
-from tasks.archive.scan import Window
-from tasks.outcomes import ConfigurationError
+from tasks.archive.archive import open_archive
 from tasks.publish.lake import Lake
-from tasks.settings import Settings, load_settings
-from tasks.version import pipeline_version
+from tasks.settings import load_settings
 
 
 @flow(name="backfill")
@@ -70,39 +64,3 @@ def backfill(
             for window in course.waiting():
                 course.work_off(window, night)
     return course.record
-
-
-def plan_backfill(
-    archive: Archive, settings: Settings, first_day: date, last_day: date, hours: Hours | None
-) -> Plan:
-    """What a backfill that starts now would do; nothing is screened.
-
-    Raises:
-        ArchiveError: when the archive does not answer.
-        ConfigurationError: when there is no such range of dates.
-    """
-    if first_day > last_day:
-        raise ConfigurationError(f"{first_day} is after {last_day}: the first day comes first.")
-    lake = Lake(settings.lake)
-    model = active_manifest(settings.inference).version
-    days = Window(first_day, last_day)
-    census = take_census(archive, lake, days, model, pipeline_version(settings))
-    now = datetime.now().astimezone()
-    return make_plan(census, measure_pace(lake), settings, hours, now)
-
-
-def working_hours(settings: Settings, only: str | None, time_zone: str | None) -> Hours | None:
-    """The hours in which a backfill may work; None for all of them.
-
-    Raises:
-        ConfigurationError: when hours or zone say nothing that can be used.
-    """
-    zone = find_zone(time_zone or settings.calendar.time_zone)
-    return parse_hours(only, zone) if only else None
-
-
-def load_over(max_requests: int | None, max_mb_per_s: float | None) -> dict[str, Any]:
-    """Limits of the load on the archive, as settings over the others; empty without any."""
-    given = {"max_requests": max_requests, "max_mb_per_s": max_mb_per_s}
-    network = {name: value for name, value in given.items() if value is not None}
-    return {"network": network} if network else {}

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flows import show
+from flows.commands.backfill import backfill
 from flows.console import (
     ARCHIVE_HELP,
     DAY,
@@ -101,6 +102,9 @@ def screen(
             out.print(show.how_to_look(settings.lake))
         if tally.failed:
             raise typer.Exit(FAILED_STUDIES)
+
+
+app.command()(backfill)
 
 
 @app.command()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from prefect.context import FlowRunContext
-
 from tasks.archive.archive import Archive
 from tasks.archive.scan import Scan
 from tasks.outcomes import ArchiveError
@@ -68,5 +66,7 @@ def note_presence(lake: Lake, archive: Archive, found: Scan, max_gone_share: flo
 
 def _is_scheduled() -> bool:
     """Whether this flow runs as a deployment, not by a command that someone waits for."""
+    from prefect.context import FlowRunContext  # commands that run no flow do without Prefect
+
     context = FlowRunContext.get()
     return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None

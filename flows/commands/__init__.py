@@ -1,0 +1,1 @@
+"""Commands of `osteoscreen` that are more than a line or two."""
