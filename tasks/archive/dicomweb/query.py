@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import date, datetime
+from http import HTTPStatus
 
 import httpx
 
@@ -47,6 +48,8 @@ _SERIES_FIELDS = (f.SERIES_UID, f.MODALITY, f.SERIES_NUMBER, f.SERIES_DESCRIPTIO
 JSON = {"Accept": "application/dicom+json", "Accept-Encoding": "gzip"}
 # One page: 500 studies take about 0.6 MiB.
 MAX_PAGE_BYTES = 64 * 1024 * 1024
+# Pages in a row without anything new: one is what a study brings about that arrives while the list is read.
+MAX_STALE_PAGES = 1
 # More entries than any question of a night has: a list that goes on beyond that has no end.
 MAX_LISTED = 2_000_000
 
@@ -61,7 +64,7 @@ def list_studies(
     """
     days = day_range(since, until)
     asked = [(tag_key(f.STUDY_DATE), days)] if days else []
-    for fields in _pages(connection, "studies", asked, _STUDY_FIELDS, f.STUDY_UID, page_size):
+    for fields in _pages(connection, "", asked, _STUDY_FIELDS, f.STUDY_UID, page_size):
         yield ListedStudy(
             study_uid=fields.uid(f.STUDY_UID),
             study_date=fields.ascii(f.STUDY_DATE),
@@ -87,8 +90,7 @@ def list_series(connection: Connection, study_uid: str, page_size: int) -> Itera
     Raises:
         ArchiveError: as `list_studies`.
     """
-    path = f"studies/{study_uid}/series"
-    for fields in _pages(connection, path, [], _SERIES_FIELDS, f.SERIES_UID, page_size):
+    for fields in _pages(connection, study_uid, [], _SERIES_FIELDS, f.SERIES_UID, page_size):
         yield ListedSeries(
             series_uid=fields.uid(f.SERIES_UID),
             modality=fields.ascii(f.MODALITY).upper(),
@@ -107,7 +109,7 @@ def day_range(since: date | None, until: date | None) -> str:
 
 def _pages(
     connection: Connection,
-    path: str,
+    parent: str,
     asked: list[tuple[str, str]],
     wanted: tuple[int, ...],
     name: int,
@@ -119,10 +121,12 @@ def _pages(
     next page starts behind what came, not behind what was asked for.
 
     Args:
+        parent: UID of the study whose series are asked for; empty for studies.
         name: tag of the UID that names an entry; those without one are left out, and counted in the log.
     """
+    path = f"studies/{parent}/series" if parent else "studies"
     seen: set[str] = set()
-    offset = nameless = 0
+    offset = nameless = stale = 0
     while True:
         params = httpx.QueryParams(
             [
@@ -133,6 +137,8 @@ def _pages(
             ]
         )
         answer = connection.get(path, JSON, params=params, limit_bytes=MAX_PAGE_BYTES)
+        if answer.status == HTTPStatus.NOT_FOUND and not parent:
+            raise ArchiveError("The archive knows no list of studies (HTTP 404): is its address right?")
         came = is_new = 0
         for content in data_sets(answer.body) if answer.body else ():
             came += 1
@@ -146,7 +152,8 @@ def _pages(
         if not came:
             break
         offset += came
-        if not is_new:
+        stale = 0 if is_new else stale + 1
+        if stale > MAX_STALE_PAGES:
             raise ArchiveError(
                 "The archive's list begins again on each page, so that nobody knows whether it is whole: "
                 "it does not honour offset; ask for fewer days at once."

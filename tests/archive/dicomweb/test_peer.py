@@ -15,9 +15,9 @@ from tasks.archive.peer import ListedStudy
 from tasks.dicom.header import read_header
 from tasks.dicom.instance import Instance
 from tasks.outcomes import Failed, Reason
-from tasks.settings import Cluster, DicomWeb, Network, Settings
+from tests.archive.dicomweb.conftest import MakePeer
 from tests.archive.files import write_image
-from tests.archive.orthanc import Orthanc, running_orthanc
+from tests.archive.orthanc import Orthanc
 
 pytestmark = pytest.mark.orthanc
 
@@ -25,38 +25,9 @@ pytestmark = pytest.mark.orthanc
 UNTOLD = {"source", "size_bytes", "content_token", "pixel_offset", "pixel_length", "transfer_syntax_uid"}
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two studies of different days: one of two series, one of one."""
-    folder = tmp_path_factory.mktemp("files")
-    return [
-        *(write_image(folder / f"a{n}", number=n) for n in (1, 2, 3)),
-        *(write_image(folder / f"b{n}", series="1.2.3.2", number=n, SeriesNumber=7) for n in (1, 2)),
-        *(
-            write_image(folder / f"c{n}", study="1.2.4", series="1.2.4.1", number=n, StudyDate="20230102")
-            for n in (1,)
-        ),
-    ]
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iterator[Orthanc]:
-    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
-        server.store(files)
-        yield server
-
-
-def settings(**dicomweb: object) -> Settings:
-    return Settings(
-        cluster=Cluster(kind="inline"),
-        network=Network(read_timeout_s=5.0, answer_timeout_s=20.0),
-        dicomweb=DicomWeb.model_validate(dicomweb),
-    )
-
-
-@pytest.fixture(scope="module")
-def peer(filled: Orthanc) -> DicomWebPeer:
-    return DicomWebPeer(filled.dicom_web, settings())
+@pytest.fixture
+def peer(filled: Orthanc, peer_at: MakePeer) -> DicomWebPeer:
+    return peer_at(filled.dicom_web)
 
 
 def uids(studies: Iterator[ListedStudy]) -> list[str]:
@@ -64,9 +35,11 @@ def uids(studies: Iterator[ListedStudy]) -> list[str]:
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 500])
-def test_every_study_is_listed_once_whatever_a_page_holds(filled: Orthanc, page_size: int) -> None:
-    peer = DicomWebPeer(filled.dicom_web, settings(page_size=page_size))
-    assert uids(peer.studies(None, None)) == ["1.2.3", "1.2.4"]
+def test_every_study_is_listed_once_whatever_a_page_holds(
+    filled: Orthanc, peer_at: MakePeer, page_size: int
+) -> None:
+    peer = peer_at(filled.dicom_web, page_size=page_size)
+    assert uids(peer.studies(None, None)) == ["1.2.3", "1.2.4", "1.2.5"]
     assert sorted(series.series_uid for series in peer.series("1.2.3")) == ["1.2.3.1", "1.2.3.2"]
 
 
@@ -74,7 +47,7 @@ def test_every_study_is_listed_once_whatever_a_page_holds(filled: Orthanc, page_
     ("since", "until", "found"),
     [
         (date(2024, 1, 1), None, ["1.2.3"]),
-        (None, date(2023, 12, 31), ["1.2.4"]),
+        (None, date(2023, 12, 31), ["1.2.4", "1.2.5"]),
         (date(2023, 1, 2), date(2024, 3, 15), ["1.2.3", "1.2.4"]),
         (date(2023, 1, 3), date(2024, 3, 14), []),
     ],
@@ -130,9 +103,9 @@ def test_instances_come_byte_for_byte_as_they_were_sent(peer: DicomWebPeer, file
 
 
 def test_an_instance_that_is_gone_ends_the_study(peer: DicomWebPeer, filled: Orthanc, tmp_path: Path) -> None:
-    filled.store([write_image(tmp_path / "x", study="1.2.5", series="1.2.5.1", StudyDate="19990101")])
-    (listed,) = peer.headers(ListedStudy("1.2.5"), peer.series("1.2.5"))
-    filled.delete_study("1.2.5")
+    filled.store([write_image(tmp_path / "x", study="1.2.7", series="1.2.7.1", StudyDate="19990101")])
+    (listed,) = peer.headers(ListedStudy("1.2.7"), peer.series("1.2.7"))
+    filled.delete_study("1.2.7")
     source = peer.source()
     with pytest.raises(Failed) as ended:
         source.open(listed)
@@ -142,5 +115,5 @@ def test_an_instance_that_is_gone_ends_the_study(peer: DicomWebPeer, filled: Ort
 
 def test_a_peer_may_be_sent_to_another_process(peer: DicomWebPeer) -> None:
     again = pickle.loads(pickle.dumps(peer))  # noqa: S301 - our own
-    assert (again.key, uids(again.studies(None, None))) == (peer.key, ["1.2.3", "1.2.4"])
+    assert (again.key, uids(again.studies(None, None))) == (peer.key, ["1.2.3", "1.2.4", "1.2.5"])
     assert "127.0.0.1" not in peer.key + repr(peer)
