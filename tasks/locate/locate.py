@@ -43,10 +43,10 @@ def locate(stack: SliceStack, settings: Settings) -> Anatomy:
     check_scale(muscle_hu, aorta)
     bodies = find_bodies(stack, column, *lungs.spine_range_mm())
     bodies = name_levels(stack, column, bodies, lungs, sections, settings.levels)
-    check_sizes(sections, bodies)
     clean, of_metal = without_metal(
         bodies, find_metal(stack, bodies, sections, settings.metal), settings.metal
     )
+    check_sizes(sections, bodies, clean)
     chosen, of_choice = choose_bodies(clean, settings.vertebrae, lungs.base_mm is not None)
     return Anatomy(column, chosen, aorta, muscle_hu, (*of_contrast, *of_metal, *of_choice))
 

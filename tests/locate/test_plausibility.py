@@ -83,16 +83,6 @@ def test_a_sound_spine_passes() -> None:
             Reason.IMPLAUSIBLE_ANATOMY,
             replace(SOUND, sightings=(_seen(10.0), _seen(50.0), _seen(70.0))),
         ),
-        (
-            "slices and pixels are of one scale",
-            Reason.IMPLAUSIBLE_ANATOMY,
-            replace(SOUND, sightings=tuple(_seen(0.66 * z) for z in (10.0, 40.0, 69.0, 97.0))),
-        ),
-        (
-            "slices and pixels are of one scale",
-            Reason.IMPLAUSIBLE_ANATOMY,
-            replace(SOUND, sightings=tuple(_seen(1.45 * z) for z in (10.0, 40.0, 69.0, 97.0))),
-        ),
     ],
 )
 def test_each_row_of_the_study_table_refuses(name: str, reason: Reason, broken: Findings) -> None:

@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tasks.archive.folder import FolderArchive
+from tasks.locate.anatomy import Body
+from tasks.locate.levels import SPACING_MM
 from tasks.locate.locate import locate
-from tasks.locate.sizes import SIZE_CHECKS, Sizes
+from tasks.locate.patches import Grid
+from tasks.locate.sections import STEP_MM, Section
+from tasks.locate.sizes import SIZE_CHECKS, Sizes, measure_sizes
 from tasks.outcomes import Excluded
 from tasks.select.series import select_series
 from tasks.settings import Eligibility, Settings
@@ -18,7 +23,7 @@ from tasks.volume.geometry import Geometry, HuImage
 from tasks.volume.volume import Volume
 
 SETTINGS = Settings(eligibility=Eligibility(unknown_age="warn"))
-ADULT = Sizes(lungs_width_mm=260.0, lungs_depth_mm=180.0, stature=1.03)
+ADULT = Sizes(lungs_width_mm=260.0, lungs_depth_mm=180.0, stature=1.03, slenderness=0.9)
 CHESTS = ("chest_ct_unenhanced", "chest_ct_philips_ffs", "chest_ct_siemens_3mm", "chest_ct_philips_5mm")
 # (in the slice, along the body): factors that the size and shape of a person give away on every real chest.
 CAUGHT = ((0.7, 1.0), (1.5, 1.0), (1.0, 0.7), (1.0, 1.5), (0.7, 0.7), (1.5, 1.5))
@@ -34,12 +39,13 @@ def failures(sizes: Sizes) -> list[str]:
     "sizes",
     [
         ADULT,
-        Sizes(lungs_width_mm=195.0, lungs_depth_mm=120.0, stature=0.85),
-        Sizes(lungs_width_mm=345.0, lungs_depth_mm=240.0, stature=1.28),
+        Sizes(lungs_width_mm=195.0, lungs_depth_mm=120.0, stature=0.85, slenderness=0.8),
+        Sizes(lungs_width_mm=345.0, lungs_depth_mm=240.0, stature=1.28, slenderness=1.0),
         replace(ADULT, lungs_width_mm=140.0),
-        replace(ADULT, stature=float("nan")),
+        replace(ADULT, slenderness=0.68),
+        replace(ADULT, stature=float("nan"), slenderness=float("nan")),
     ],
-    ids=["middle", "small woman", "tall man", "one lung", "no names"],
+    ids=["middle", "small woman", "tall man", "one lung", "osteophytes", "no names"],
 )
 def test_people_of_every_size_pass(sizes: Sizes) -> None:
     assert failures(sizes) == []
@@ -54,10 +60,42 @@ def test_people_of_every_size_pass(sizes: Sizes) -> None:
         (1, replace(ADULT, lungs_depth_mm=80.0)),
         (2, replace(ADULT, stature=0.78)),
         (2, replace(ADULT, stature=1.5)),
+        (3, replace(ADULT, slenderness=0.58)),
+        (3, replace(ADULT, slenderness=1.3)),
     ],
 )
 def test_each_row_refuses(row: int, sizes: Sizes) -> None:
     assert failures(sizes) == [SIZE_CHECKS[row].name]
+
+
+def _train(*z_mm: float) -> list[Body]:
+    return [Body(0.0, 0.0, z, z + 11.0, z - 11.0, 36.0, 25.0, confidence=1.0) for z in z_mm]
+
+
+def _section(rows: slice, columns: slice) -> Section:
+    lung = np.zeros((150, 200), dtype=np.bool_)
+    lung[rows, columns] = True
+    grid = Grid(0.0, 0.0, 200, 150, STEP_MM)
+    return Section(0, 0.0, grid, np.zeros(lung.shape, np.float32), lung, lung)
+
+
+def test_lungs_are_measured_where_there_is_much_of_them() -> None:
+    chest, bowel = _section(slice(20, 110), slice(30, 160)), _section(slice(100, 105), slice(0, 200))
+    sizes = measure_sizes([bowel, chest], _train(0.0), _train(0.0))
+    assert (sizes.lungs_width_mm, sizes.lungs_depth_mm) == (130 * STEP_MM, 90 * STEP_MM)
+    assert np.isnan([sizes.stature, sizes.slenderness]).all()
+
+
+def test_a_train_is_measured_by_its_names_and_by_its_sound_bodies() -> None:
+    named = [
+        replace(body, level=level)
+        for body, level in zip(_train(0, 33, 63.5), ("L1", "T12", "T11"), strict=True)
+    ]
+    spoiled = replace(named[0], width_mm=60.0, depth_mm=60.0)
+    sizes = measure_sizes([_section(slice(20, 110), slice(30, 160))], [spoiled, *named[1:]], named[1:])
+    expected = np.median([33.0 / SPACING_MM[11], 30.5 / SPACING_MM[10]])
+    assert sizes.stature == pytest.approx(expected)
+    assert sizes.slenderness == pytest.approx(31.75 / 30.0)
 
 
 class Rescaled:
