@@ -15,10 +15,8 @@ from flows import show
 from flows.prefect_server import orchestrated
 from flows.tally import Tally
 from tasks.outcomes import ConfigurationError
-from tasks.phantom.archive import write_archive
+from tasks.phantom.archive import KNOWN_FILE, write_archive
 
-_KNOWN = "known_osteoporosis.csv"
-_TRUTH = "truth.parquet"
 _SEED_NOTE = "generated.txt"
 
 
@@ -64,7 +62,7 @@ def run_demo(folder: Path, *, patients: int, seed: int, console: Console, debug:
             f"{folder} holds another demo ({note.read_text(encoding='utf-8').strip()}): "
             "remove it, or name another folder with --folder."
         )
-    os.environ.setdefault("OSTEOSCREEN_ELIGIBILITY__KNOWN_OSTEOPOROSIS", str(archive / _KNOWN))
+    os.environ.setdefault("OSTEOSCREEN_ELIGIBILITY__KNOWN_OSTEOPOROSIS", str(archive / KNOWN_FILE))
     with orchestrated(lake, debug=debug):
         from flows.nightly import nightly
 
