@@ -16,6 +16,7 @@ from pathlib import Path
 from flows.findings import Bench, Findings, Vertebra, Work
 from flows.rows import first_header, result_of
 from tasks.archive.patient import patient_key
+from tasks.dicom.source import Mislisted
 from tasks.explain.panels import VertebraView
 from tasks.explain.picture import draw_explanation
 from tasks.explain.strip import sagittal_strip
@@ -61,6 +62,18 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
         ConfigurationError: when the model that answers is not the one configured, which ends the run.
         DiskFullError: when there is no room for the study's picture, which ends the run too.
     """
+    try:
+        return _screened(bench, work, observers, is_again=False)
+    except Mislisted:
+        return _screened(bench, work, observers, is_again=True)
+
+
+def _screened(bench: Bench, work: Work, observers: tuple[Observer, ...], *, is_again: bool) -> StudyResult:
+    """As `screen_study`.
+
+    Raises:
+        Mislisted: unless `is_again`: from the beginning it may go well.
+    """
     started_s = time.monotonic()
     life = StudyLife(work.study.study_uid, observers)
     source = bench.access.instances()
@@ -74,6 +87,8 @@ def screen_study(bench: Bench, work: Work, observers: tuple[Observer, ...] = ())
     except _Ended as ended:
         end, findings = ended.end, ended.findings
     except StudyEnded as ended:
+        if isinstance(ended, Mislisted) and not is_again:
+            raise
         end = ended
     except (ConfigurationError, DiskFullError):
         raise

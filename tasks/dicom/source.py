@@ -15,6 +15,21 @@ from tasks.outcomes import Failed, Reason
 _PERMANENT = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EINVAL})
 
 
+class Mislisted(Failed):
+    """An image is not as the archive's list led to expect, though the right one.
+
+    Asked for the headers of its series again, the archive's peer reads them from the images themselves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            Reason.ARCHIVE_UNAVAILABLE, "an image is not as the archive's list of its series led to expect"
+        )
+
+    def __reduce__(self) -> tuple[type[Mislisted], tuple[()]]:
+        return Mislisted, ()
+
+
 class InstanceSource(Protocol):
     """The bytes of one study's instances, wherever they are kept. Used by one thread."""
 
@@ -41,6 +56,7 @@ class InstanceSource(Protocol):
         Raises:
             Failed: `archive_unavailable` when it cannot be had now, `unreadable_file` when never, or when
                 what came is not what was asked for.
+            Mislisted: it is another than listed, in a way that headers asked for again would not be.
         """
         ...
 

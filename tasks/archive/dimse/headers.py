@@ -21,6 +21,8 @@ from tasks.dicom.stack import Vector, is_placed
 FEWEST_TO_PREDICT = 16
 # Positions are written to 0.01 mm or finer, and steps that are no round number are rounded in each.
 SAME_POSITION_MM = 0.02
+# What an image that comes later may differ by: rounding twice.
+AS_PREDICTED_MM = 2 * SAME_POSITION_MM
 # Slices of CT lie at least this far apart; less is one position written twice.
 SMALLEST_STEP_MM = 0.1
 
@@ -59,18 +61,21 @@ class _Doubt(Exception):  # noqa: N818 - control flow inside this module
     """The instances that were fetched do not settle the others."""
 
 
-def headers_of(listed: Sequence[Instance], fetch: Fetch) -> tuple[Instance, ...]:
+def headers_of(listed: Sequence[Instance], fetch: Fetch, *, is_trusted: bool = True) -> tuple[Instance, ...]:
     """The headers of a series' instances.
 
     Args:
         listed: as the index told them, one for each instance.
         fetch: gives real headers.
+        is_trusted: False where an image turned out to be other than predicted: nothing is, then.
 
     Returns:
         One header for each, in the order of `listed`; those that were fetched are the real ones.
     """
     images = [instance for instance in listed if instance.sop_class_uid in ("", *RETRIEVED_CLASSES)]
     try:
+        if not is_trusted:
+            raise _Doubt
         telling = _telling(images)
         samples = fetch(telling)
         if len(samples) < len(telling):
@@ -79,6 +84,26 @@ def headers_of(listed: Sequence[Instance], fetch: Fetch) -> tuple[Instance, ...]
     except _Doubt:
         headers = dict(fetch([instance.sop_instance_uid for instance in images]))
     return tuple(headers.get(item.sop_instance_uid) or replace(item, problem=_NO_IMAGE) for item in listed)
+
+
+def is_as_listed(listed: Instance, real: Instance) -> bool:
+    """Whether an image that came is where, and as large as, its header of `headers_of` says."""
+    return (
+        (listed.rows, listed.columns, listed.transfer_syntax_uid)
+        == (real.rows, real.columns, real.transfer_syntax_uid)
+        and len(listed.frames) == len(real.frames)
+        and _close(listed.pixel_spacing_mm, real.pixel_spacing_mm)
+        and all(
+            _close(one.position_mm, other.position_mm) and _close(one.orientation, other.orientation)
+            for one, other in zip(listed.frames, real.frames, strict=True)
+        )
+    )
+
+
+def _close(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    if one is None or other is None:
+        return one == other
+    return all(abs(a - b) <= AS_PREDICTED_MM for a, b in zip(one, other, strict=True))
 
 
 def _telling(listed: Sequence[Instance]) -> list[str]:

@@ -105,7 +105,8 @@ class DimsePeer:
             }
             listed.pop("", None)
             fetch = partial(self._fetch, study.study_uid, item.series_uid)
-            headers += headers_of(tuple(listed.values()), fetch)
+            is_trusted = item.series_uid not in self._retrieval.mislisted
+            headers += headers_of(tuple(listed.values()), fetch, is_trusted=is_trusted)
         return tuple(headers)
 
     def source(self) -> DimseSource:

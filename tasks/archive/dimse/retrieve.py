@@ -25,7 +25,12 @@ TOGETHER = 16
 
 
 class Retrieval:
-    """Fetches instances from one peer. Safe for use by several threads."""
+    """Fetches instances from one peer. Safe for use by several threads.
+
+    Attributes:
+        lines: the associations with it.
+        mislisted: series with an image that was not as its header was predicted.
+    """
 
     def __init__(self, address: Address, settings: Dimse, limits: Limits) -> None:
         self._settings = settings
@@ -34,6 +39,7 @@ class Retrieval:
         self.lines = Lines(address, settings, limits, self._arrivals.store)
         self._address = address
         self._storage: Storage | None = None
+        self.mislisted: set[str] = set()
         self._way: Way | None = None if settings.retrieve == "auto" else settings.retrieve
 
     @property

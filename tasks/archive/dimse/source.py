@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.archive.dimse.arrivals import Arrived
+from tasks.archive.dimse.headers import is_as_listed
 from tasks.archive.dimse.retrieve import TOGETHER, Retrieval
 from tasks.dicom.instance import Instance
 from tasks.dicom.pixel_data import Read
+from tasks.dicom.source import Mislisted
 from tasks.outcomes import ArchiveError, Failed, Reason
 
 # Instances that came and were not asked for again are kept up to so many bytes, the one used longest ago goes
@@ -116,6 +118,9 @@ class DimseSource:
         arrived = self._wait_for(instance)
         if arrived.instance is None:
             raise Failed(Reason.UNREADABLE_FILE, "what came is no image, or another than was asked for")
+        if not is_as_listed(instance, arrived.instance):
+            self._retrieval.mislisted.add(instance.series_uid)
+            raise Mislisted
         return arrived.instance, arrived.reader
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ def client_context(settings: Dimse) -> ssl.SSLContext:
     Raises:
         ConfigurationError: a file is missing, unreadable, no certificate, or a key that others may read.
     """
-    context = ssl.create_default_context(cafile=_readable(settings.ca_bundle, "dimse.ca_bundle"))
+    context = _trusting(settings, ssl.Purpose.SERVER_AUTH)
     context.check_hostname = settings.check_host_name
     return _with_certificate(context, settings)
 
@@ -28,11 +28,16 @@ def server_context(settings: Dimse) -> ssl.SSLContext:
     """
     if settings.client_certificate is None:
         raise ConfigurationError("C-MOVE over TLS needs a certificate of ours: set dimse.client_certificate.")
-    context = ssl.create_default_context(
-        ssl.Purpose.CLIENT_AUTH, cafile=_readable(settings.ca_bundle, "dimse.ca_bundle")
-    )
+    context = _trusting(settings, ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = ssl.CERT_REQUIRED
     return _with_certificate(context, settings)
+
+
+def _trusting(settings: Dimse, purpose: ssl.Purpose) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(purpose, cafile=_readable(settings.ca_bundle, "dimse.ca_bundle"))
+    except ssl.SSLError:
+        raise ConfigurationError("dimse.ca_bundle holds no certificate in PEM form.") from None
 
 
 def _with_certificate(context: ssl.SSLContext, settings: Dimse) -> ssl.SSLContext:

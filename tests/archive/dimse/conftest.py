@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,12 @@ class Destination:
     port: int
 
 
-def settings(destination: Destination | None = None, network: Network = NETWORK, **dimse: object) -> Settings:
+def settings(
+    destination: Destination | None = None,
+    *,
+    network: Network = NETWORK,
+    **dimse: Any,  # noqa: ANN401 - any setting
+) -> Settings:
     """Settings of one process that talks to a peer on this machine."""
     storage = (f"{destination.title}:{destination.port}",) if destination else ()
     told = {"storage": storage, "storage_bind": LOOPBACK, **dimse}

@@ -19,9 +19,11 @@ from tasks.archive.load import Load
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.header import read_header
 from tasks.dicom.instance import Instance
+from tasks.dicom.source import Mislisted
 from tasks.outcomes import ArchiveError, Failed, Reason
 from tests.archive.dimse.conftest import NETWORK, SERIES, SLICES, STUDY, Destination, settings
 from tests.archive.dimse.dcmqrscp import Dcmqrscp
+from tests.archive.files import write_image
 from tests.archive.orthanc import LOOPBACK, Orthanc
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -74,6 +76,38 @@ def test_headers_that_no_index_tells_are_those_of_the_files(
         for name in ("identity", "kernel", "image_type", "rows", "pixel_spacing_mm", "slice_thickness_mm"):
             assert getattr(header, name) == getattr(expected, name)
         assert header.frames[0].intercept == expected.frames[0].intercept
+
+
+def test_an_image_that_lies_elsewhere_than_predicted_has_its_series_read_whole(
+    dcmqrscp: Dcmqrscp, destination: Destination, tmp_path: Path
+) -> None:
+    study_uid, series_uid, odd = "1.2.80", "1.2.80.1", 9
+    dcmqrscp.store(
+        [
+            write_image(
+                tmp_path / f"{n}.dcm",
+                study=study_uid,
+                series=series_uid,
+                number=n,
+                ImagePositionPatient=[-180.0, -180.0, n + (0.5 if n == odd else 0.0)],
+            )
+            for n in range(1, SLICES + 1)
+        ]
+    )
+    peer = DimsePeer(dcmqrscp.dimse, settings(destination))
+    asked = ListedStudy(study_uid), [ListedSeries(series_uid)]
+    predicted = {header.instance_number: header for header in peer.headers(*asked)}
+    source = peer.source()
+    source.open(predicted[odd - 1])
+    with pytest.raises(Mislisted):
+        source.open(predicted[odd])
+    source.close()
+    real = {header.instance_number: header for header in peer.headers(*asked)}
+    assert all(header.size_bytes for header in real.values())
+    assert real[odd].frames[0].position_mm == (-180.0, -180.0, odd + 0.5)
+    source = peer.source()
+    assert source.open(real[odd])[0].frames == real[odd].frames
+    source.close()
 
 
 def test_a_peer_that_refuses_the_only_way_allowed_says_so(
