@@ -2,13 +2,14 @@
 # Installs the Debian packages that osteoscreen needs, as root: install.sh [run|tests]
 #   run    what the program needs: Python with venv, and make
 #   tests  that, and what the tests talk to: Orthanc with its DICOMweb plugin, a real archive that tests start by
-#          hand on the loopback, and DCMTK, whose programs are DIMSE peers written by others
+#          hand on the loopback; DCMTK, whose programs are DIMSE peers written by others; and openssl, which makes
+#          the certificates of a test
 # `apt-get update` is left to the caller.
 set -eu
 packages="make python3 python3-venv"
 case "${1:-run}" in
 run) ;;
-tests) packages="$packages orthanc orthanc-dicomweb dcmtk" ;;
+tests) packages="$packages orthanc orthanc-dicomweb dcmtk openssl" ;;
 *)
     echo "usage: install.sh [run|tests]" >&2
     exit 2

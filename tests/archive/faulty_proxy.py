@@ -10,6 +10,7 @@ A fault is a function of an `Exchange`; requests whose path has a pattern meet i
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -100,6 +101,7 @@ class FaultyProxy:
     """
 
     upstream: str
+    scheme: str = "http"
     port: int = 0
     requests: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -109,7 +111,7 @@ class FaultyProxy:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{self.scheme}://{LOOPBACK}:{self.port}"
 
     def fail(self, pattern: str, fault: Fault, times: int | None = None) -> None:
         """Let requests whose method and path hold a pattern meet a fault, so many times or always."""
@@ -131,16 +133,21 @@ class FaultyProxy:
 
 
 @contextmanager
-def faulty_proxy(upstream: str, auth: tuple[str, str] | None = None) -> Iterator[FaultyProxy]:
+def faulty_proxy(upstream: str, context: ssl.SSLContext | None = None) -> Iterator[FaultyProxy]:
     """A proxy that passes everything on until it is told otherwise.
 
     Args:
         upstream: address of the server behind it.
-        auth: account that it puts on requests instead of whatever they carry.
+        context: of TLS towards those who ask; without it the proxy speaks plain HTTP.
     """
-    proxy = FaultyProxy(upstream)
-    with httpx.Client(base_url=upstream, auth=auth, timeout=60.0) as client:
+    proxy = FaultyProxy(upstream, "http" if context is None else "https")
+    # the server behind speaks plain HTTP: nobody's certificates need to be loaded
+    with httpx.Client(
+        base_url=upstream, timeout=60.0, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ) as client:
         server = ThreadingHTTPServer((LOOPBACK, 0), _handler_for(proxy, client))
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         proxy.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)

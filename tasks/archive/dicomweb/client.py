@@ -94,7 +94,8 @@ class Connection:
         self.base = base_address(address)
         self._network = network
         self._load = load
-        self._transport = Transport(tls_context(settings), load.max_requests)
+        context = tls_context(settings) if self.base.scheme == "https" else None
+        self._transport = Transport(context, load.max_requests)
         self._client = httpx.Client(
             transport=self._transport,
             auth=Account(settings),
@@ -237,13 +238,13 @@ def _refused(response: httpx.Response) -> Exception:
 
 def _broken(error: Exception) -> Exception:
     """What a connection that could not be made, or broke, means; none of its own words are shown."""
-    cause = error.__cause__
+    cause = _tls_error(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ArchiveError(
             "The archive's certificate is not believed: set OSTEOSCREEN_DICOMWEB__CA_BUNDLE to a file of the "
             "authorities that signed it, and check the name in the address."
         )
-    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+    if cause is not None:
         return ArchiveError(
             "The archive refused TLS: check that it speaks https, and where it asks for a certificate set "
             "OSTEOSCREEN_DICOMWEB__CLIENT_CERTIFICATE and OSTEOSCREEN_DICOMWEB__CLIENT_KEY."
@@ -251,3 +252,11 @@ def _broken(error: Exception) -> Exception:
     if isinstance(error, httpcore.ConnectError):
         return TryAgain("no connection to it could be made; is it running, and is the address right?")
     return TryAgain("the connection broke")
+
+
+def _tls_error(error: BaseException) -> ssl.SSLError | None:
+    """What TLS had to say, below httpcore's errors; a connection that just ended is not its fault."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, ssl.SSLError):
+        below = below.__cause__ or below.__context__
+    return None if isinstance(below, ssl.SSLEOFError) else below

@@ -99,6 +99,17 @@ class Account(httpx.Auth):
         return f"Bearer {secret}"
 
 
+def check(base: httpx.URL, settings: DicomWeb) -> None:
+    """Make sure, before anything is asked, that accounts and certificates can be used.
+
+    Raises:
+        ConfigurationError: as `Account` and `tls_context`.
+    """
+    Account(settings)
+    if base.scheme == "https":
+        tls_context(settings)
+
+
 def read_secret(path: Path) -> str:
     """The secret in a file, without white space around it.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from tasks.archive.dicomweb.client import Connection, connection_to
-from tasks.archive.dicomweb.credentials import base_address
+from tasks.archive.dicomweb.credentials import base_address, check
 from tasks.archive.dicomweb.metadata import fetch_headers
 from tasks.archive.dicomweb.orthanc import last_updates
 from tasks.archive.dicomweb.query import list_series, list_studies
@@ -30,13 +30,15 @@ class DicomWebPeer:
         settings: of the night.
 
     Raises:
-        ConfigurationError: when the address is none.
+        ConfigurationError: when the address, an account or a certificate cannot be used.
     """
 
     kind = "dicomweb"
 
     def __init__(self, url: str, settings: Settings) -> None:
-        self._url = str(base_address(url))
+        base = base_address(url)
+        check(base, settings.dicomweb)
+        self._url = str(base)
         self._dicomweb = settings.dicomweb
         self._network = settings.network
         self._cluster = settings.cluster

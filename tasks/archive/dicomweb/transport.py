@@ -49,11 +49,11 @@ class Transport(httpx.BaseTransport):
     """HTTP/1.1 over reused connections. Raises httpcore's exceptions.
 
     Args:
-        context: how the server proves who it is, and we who we are.
+        context: how the server proves who it is, and we who we are; for https.
         max_connections: connections at once.
     """
 
-    def __init__(self, context: ssl.SSLContext, max_connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, max_connections: int) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=max_connections,
