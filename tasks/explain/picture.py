@@ -165,5 +165,5 @@ def _png(canvas: FigureCanvasAgg) -> bytes:
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     shades = (drawn & 0xFC) | (drawn >> 6)  # the upper bits again below, so that white stays white
     out = io.BytesIO()
-    Image.fromarray(shades).save(out, "PNG", compress_level=7, compress_type=zlib.Z_DEFAULT_STRATEGY)
+    Image.fromarray(shades).save(out, "PNG", compress_level=5, compress_type=zlib.Z_DEFAULT_STRATEGY)
     return out.getvalue()
