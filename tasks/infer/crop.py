@@ -10,22 +10,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tasks.outcomes import Excluded, Reason
-from tasks.volume.geometry import Geometry, HuImage, SliceStack
+from tasks.volume.geometry import HuImage, SliceStack
+from tasks.volume.slab import slab_weights
 
 CROP_PIXELS = 224
 """Pixels on a side: the input size that DenseNet-121 was designed for."""
 CROP_PIXEL_MM = 0.625
 """Pixel of the crop: 140 mm in all, the body and the paraspinal muscle together (plan, 'The model's
 input')."""
-SLAB_MM = 5.0
-"""Thickness that is averaged: thick enough to quiet 1 mm slices, thin enough to stay clear of endplates."""
 OUTSIDE_HU = -1024
 """What lies outside the image: air, the lowest value of a 12-bit CT scale."""
-MIN_SLAB_COVERED = 0.8
-"""Least part of the slab that must lie inside the stack; less is the edge of the scan."""
-MIN_SLICE_WEIGHT = 0.04
-"""A slice that would make up less of the slab than this is not decoded for it."""
 
 
 class Centred(Protocol):
@@ -44,10 +38,9 @@ class Centred(Protocol):
 def model_crop(stack: SliceStack, body: Centred, out: HuImage | None = None) -> HuImage:
     """The crop of one vertebral body: int16 HU, shape (224, 224), rows to posterior, columns to patient left.
 
-    Slices are weighted by how much of their extent (one slice spacing) lies in the slab of `SLAB_MM` about
-    `body.z_mm`; pixels are interpolated linearly, with a kernel as wide as the coarser of both grids, so that
-    fine pixels are averaged and not skipped. The centre of the crop, between pixels 111 and 112, is at the
-    body's (x_mm, y_mm). What lies outside the image is −1024.
+    Slices are weighted as `tasks.volume.slab` says; pixels are interpolated linearly, with a kernel as wide
+    as the coarser of both grids, so that fine pixels are averaged and not skipped. The centre of the crop,
+    between pixels 111 and 112, is at the body's (x_mm, y_mm). What lies outside the image is −1024.
 
     Args:
         stack: slices in the canonical frame.
@@ -63,7 +56,7 @@ def model_crop(stack: SliceStack, body: Centred, out: HuImage | None = None) -> 
     rows, row_weights = _resampling(row, geometry.rows, geometry.pixel_mm)
     columns, column_weights = _resampling(column, geometry.columns, geometry.pixel_mm)
     slab = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
-    for index, weight in slab_weights(geometry, body.z_mm):
+    for index, weight in slab_weights(geometry, body.z_mm).items():
         slab += np.float32(weight) * stack.hu(index)[rows, columns]
     # Relative to air, what is outside the image adds nothing, and needs no padding.
     crop = row_weights @ (slab - OUTSIDE_HU) @ column_weights.T + OUTSIDE_HU
@@ -71,25 +64,6 @@ def model_crop(stack: SliceStack, body: Centred, out: HuImage | None = None) -> 
         out = np.empty((CROP_PIXELS, CROP_PIXELS), np.int16)
     out[...] = np.clip(np.rint(crop), OUTSIDE_HU, np.iinfo(np.int16).max)
     return out
-
-
-def slab_weights(geometry: Geometry, z_mm: float) -> list[tuple[int, float]]:
-    """(slice index, weight) of the slices that make up the slab about `z_mm`; weights add up to 1.
-
-    Raises:
-        Excluded: `spine_not_covered` when less than `MIN_SLAB_COVERED` of the slab lies inside the stack.
-    """
-    centres = np.asarray(geometry.z_mm)
-    half_slice = geometry.spacing_mm / 2
-    top = np.minimum(centres + half_slice, z_mm + SLAB_MM / 2)
-    bottom = np.maximum(centres - half_slice, z_mm - SLAB_MM / 2)
-    overlap = np.clip(top - bottom, 0.0, None)
-    covered = float(overlap.sum()) / SLAB_MM
-    if covered < MIN_SLAB_COVERED:
-        raise Excluded(Reason.SPINE_NOT_COVERED, f"{covered:.0%} of the slab about a vertebra is in the scan")
-    overlap[overlap < MIN_SLICE_WEIGHT * SLAB_MM] = 0.0
-    used = np.flatnonzero(overlap)
-    return [(int(index), float(overlap[index] / overlap.sum())) for index in used]
 
 
 def _resampling(centre: float, size: int, pixel_mm: float) -> tuple[slice, npt.NDArray[np.float32]]:

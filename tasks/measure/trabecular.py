@@ -17,9 +17,8 @@ from scipy import ndimage
 from tasks.locate.anatomy import Body
 from tasks.measure.doubts import Region, least_likeness, refuse_doubtful
 from tasks.volume.geometry import Geometry, HuImage, SliceStack
+from tasks.volume.slab import slab_weights
 
-#: Thickness of the slab about the mid-vertebral level. Source: plan (the model's input), ±2.5 mm by hand.
-SLAB_MM = 5.0
 #: Radius of the region by hand; less in small bodies, so that it keeps away from the cortex.
 RADIUS_MM = 7.0
 #: Largest part of the body's half diameters that the region takes.
@@ -36,8 +35,6 @@ LARGEST_REACH = 0.85
 SIDE_COST_HU, AHEAD_COST_HU = 5.0, 100.0
 #: Evenness is judged over this, so that noise and single trabeculae do not decide.
 EVEN_SIGMA_MM = 1.5
-#: Slices that hold less than this part of the slab are not worth decoding.
-LEAST_WEIGHT = 0.05
 FloatImage = npt.NDArray[np.float32]
 
 
@@ -67,14 +64,15 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
     """Mean attenuation of trabecular bone about the middle of `body`.
 
     Raises:
-        Excluded: `implausible_anatomy` when trabecular bone does not look so (`doubts.REGION_CHECKS`).
+        Excluded: `implausible_anatomy` when trabecular bone does not look so (`doubts.REGION_CHECKS`),
+            `spine_not_covered` when the stack ends inside the slab.
         Failed: when slices cannot be read.
         ValueError: when the body lies outside of the stack.
     """
     geometry = stack.geometry
     radius_x = min(RADIUS_MM, LARGEST_SHARE * body.width_mm / 2)
     radius_y = min(RADIUS_MM, LARGEST_SHARE * body.depth_mm / 2)
-    slab = slab_mean(stack, body.z_mm, SLAB_MM)
+    slab = slab_mean(stack, body.z_mm)
     smooth = ndimage.gaussian_filter(slab, EVEN_SIGMA_MM / geometry.pixel_mm)
     best_cost, uneven_hu, best = np.inf, np.inf, (body.x_mm, body.y_mm)
     for side_mm, ahead in _places(body, (radius_x, radius_y)):
@@ -84,7 +82,7 @@ def measure_trabecular(stack: SliceStack, body: Body) -> Trabecular:
         if cost < best_cost:
             best_cost, uneven_hu, best = cost, spread, (x_mm, y_mm)
     values = _values(slab, geometry, best, (radius_x, radius_y))
-    slices = list(slab_weights(geometry, body.z_mm, SLAB_MM))
+    slices = list(slab_weights(geometry, body.z_mm))
     refuse_doubtful(
         Region(
             hu=float(values.mean()),
@@ -117,28 +115,10 @@ def _places(body: Body, radii_mm: tuple[float, float]) -> Iterator[tuple[float, 
             yield side_mm, ahead
 
 
-def slab_weights(geometry: Geometry, z_mm: float, thickness_mm: float) -> dict[int, float]:
-    """How much each slice adds to a slab about `z_mm`: its overlap with it; the weights sum to 1.
-
-    A slice is taken to be as thick as slices are apart.
-    """
-    half = geometry.spacing_mm / 2
-    low, high = z_mm - thickness_mm / 2, z_mm + thickness_mm / 2
-    overlaps = {
-        index: max(min(geometry.z_mm[index] + half, high) - max(geometry.z_mm[index] - half, low), 0.0)
-        for index in range(geometry.nearest(low - half), geometry.nearest(high + half) + 1)
-    }
-    total = sum(overlaps.values())
-    if total <= 0.0:
-        return {geometry.nearest(z_mm): 1.0}
-    kept = {index: overlap for index, overlap in overlaps.items() if overlap >= LEAST_WEIGHT * total}
-    return {index: overlap / sum(kept.values()) for index, overlap in kept.items()}
-
-
-def slab_mean(stack: SliceStack, z_mm: float, thickness_mm: float) -> FloatImage:
+def slab_mean(stack: SliceStack, z_mm: float) -> FloatImage:
     """Mean attenuation over a slab of axial slices about `z_mm`, shape (rows, columns), HU."""
     mean = np.zeros((stack.geometry.rows, stack.geometry.columns), dtype=np.float32)
-    for index, weight in slab_weights(stack.geometry, z_mm, thickness_mm).items():
+    for index, weight in slab_weights(stack.geometry, z_mm).items():
         mean += np.float32(weight) * stack.hu(index)
     return mean
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.infer.crop import CROP_PIXEL_MM, CROP_PIXELS, OUTSIDE_HU, SLAB_MM, model_crop, slab_weights
+from tasks.infer.crop import CROP_PIXEL_MM, CROP_PIXELS, OUTSIDE_HU, model_crop
 from tasks.locate.anatomy import Body
 from tasks.outcomes import Excluded, Reason
 from tasks.volume.geometry import Geometry, HuImage
@@ -88,20 +86,6 @@ def test_fine_pixels_are_averaged_and_not_skipped() -> None:
 
     crop = model_crop(Checkered(grid), body())
     assert np.abs(crop[20:-20, 20:-20].astype(int) - 200).max() <= 1
-
-
-@given(
-    z=st.floats(5.0, 40.0),
-    spacing=st.sampled_from([0.5, 0.625, 0.8, 1.0, 1.25, 2.0, 3.0, 5.0]),
-)
-def test_slices_weigh_what_they_share_with_the_slab(z: float, spacing: float) -> None:
-    grid = geometry(spacing_mm=spacing, slices=int(60 / spacing))
-    weights = dict(slab_weights(grid, z))
-    assert sum(weights.values()) == pytest.approx(1.0)
-    for index in weights:
-        assert abs(grid.z_mm[index] - z) < (SLAB_MM + spacing) / 2
-    mean = sum(weight * grid.z_mm[index] for index, weight in weights.items())
-    assert abs(mean - z) <= spacing / 2
 
 
 def test_no_slice_is_decoded_that_the_slab_does_not_need() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.locate.anatomy import Body
-from tasks.measure.trabecular import LARGEST_REACH, measure_trabecular, slab_mean, slab_weights
+from tasks.measure.trabecular import LARGEST_REACH, measure_trabecular, slab_mean
 from tasks.outcomes import Excluded, Reason
 from tasks.volume.geometry import Geometry, HuImage
 from tests.locate.drawn_spine import DrawnSpine
@@ -142,15 +142,6 @@ def test_a_body_outside_of_the_stack_is_an_error() -> None:
         measure_trabecular(spine, Body(900.0, 900.0, 50.0, 60.0, 40.0, 30.0, 25.0, confidence=1.0))
 
 
-@given(st.floats(0.5, 5.0), st.floats(10.0, 80.0), st.floats(1.0, 10.0))
-def test_a_slab_weighs_its_slices_by_overlap(spacing_mm: float, z_mm: float, thickness_mm: float) -> None:
-    z = tuple(spacing_mm * index for index in range(200))
-    weights = slab_weights(Geometry(2, 2, 1.0, z, spacing_mm, (0.0, 0.0)), z_mm, thickness_mm)
-    assert sum(weights.values()) == pytest.approx(1.0)
-    middle = sum(weight * z[index] for index, weight in weights.items())
-    assert middle == pytest.approx(z_mm, abs=0.5 * spacing_mm + 0.1 * thickness_mm)
-
-
 def test_a_slab_of_alternating_slices_is_their_mean() -> None:
     class Stripes:
         geometry = Geometry(3, 3, 1.0, tuple(float(z) for z in range(20)), 1.0, (0.0, 0.0))
@@ -161,4 +152,4 @@ def test_a_slab_of_alternating_slices_is_their_mean() -> None:
         def hu(self, index: int) -> np.ndarray:
             return np.full((3, 3), 100 * index, dtype=np.int16)
 
-    assert slab_mean(Stripes(), 10.0, 5.0) == pytest.approx(1000.0)
+    assert slab_mean(Stripes(), 10.0) == pytest.approx(1000.0)
