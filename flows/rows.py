@@ -105,7 +105,7 @@ def _series_columns(findings: Findings) -> dict[str, Any]:
         "slice_spacing_mm": selected.stack.spacing_mm,
         "pixel_spacing_mm": header.pixel_spacing_mm[0] if header.pixel_spacing_mm else None,
         "coverage_mm": selected.stack.coverage_mm,
-        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "transfer_syntax_uid": volume.transfer_syntax_uid or None,
         "slices_total": cost.slices_total,
         "slices_read": cost.slices_read,
         "bytes_total": cost.bytes_total,

@@ -58,6 +58,7 @@ class Volume:
         self._bytes_total = sum(sizes) if all(sizes) else None
         self._bytes_before = self._source.bytes_read
         self._seconds_read = 0.0
+        self._syntax_read = ""
 
     @property
     def geometry(self) -> Geometry:
@@ -74,6 +75,11 @@ class Volume:
             bytes_read=self._source.bytes_read - self._bytes_before,
             seconds_read=self._seconds_read,
         )
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """How the slices are encoded: as those that were read say, before that as they were listed."""
+        return self._syntax_read or self._planes[0].instance.transfer_syntax_uid
 
     @property
     def read(self) -> frozenset[int]:
@@ -112,8 +118,8 @@ class Volume:
         Raises:
             Failed: as `hu`.
         """
-        codec = syntax_of(self._planes[index].instance.transfer_syntax_uid).codec
-        if codec.can_reduce and index not in self._held:
+        listed = self._planes[index].instance.transfer_syntax_uid  # an archive's list may not tell it
+        if listed and syntax_of(listed).codec.can_reduce and index not in self._held:
             return self._decode(index, reduce)
         return _averaged(self.hu(index), 1 << reduce)
 
@@ -135,6 +141,7 @@ class Volume:
             stream = frame_bytes(instance, plane.frame, form, read)
             stored = decode_frame(stream, instance.transfer_syntax_uid, form, reduce)
             self._read.add(index)
+            self._syntax_read = instance.transfer_syntax_uid
             turned = self._turn.apply(to_hu(stored, instance.frames[plane.frame], instance))
             image = np.ascontiguousarray(turned)
             image.flags.writeable = False
