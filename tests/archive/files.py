@@ -35,11 +35,11 @@ def write_image(
     return _write(path, image)
 
 
-def write_report(path: Path) -> Path:
+def write_report(path: Path, study: str = "1.2.3") -> Path:
     """A structured report: no image."""
     report = Dataset()
     report.SOPClassUID, report.SOPInstanceUID = BASIC_TEXT_SR, "1.2.9"
-    report.StudyInstanceUID, report.SeriesInstanceUID = "1.2.3", "1.2.3.8"
+    report.StudyInstanceUID, report.SeriesInstanceUID = study, f"{study}.8"
     report.Modality = "SR"
     return _write(path, report)
 
