@@ -54,6 +54,8 @@ def dask_client(cluster: Cluster) -> Iterator[Client | None]:
     Raises:
         ConfigurationError: when the cluster cannot be had as configured.
     """
+    # Where Prefect was imported first, Dask has no handler of its own that `silence_logs` could silence.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask.config.set(
         {
             "distributed.scheduler.allowed-failures": cluster.study_tries - 1,
