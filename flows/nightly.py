@@ -83,7 +83,7 @@ def nightly(
                     publish(night)
                     if shift.is_over():
                         break
-        elif outstanding.resumed:
+        else:
             publish(night)
         noted = note_presence(night.lake, source, found, chosen.max_gone_share)
         return close_books(night, found, outstanding, outstanding.todo[begun:], noted)
