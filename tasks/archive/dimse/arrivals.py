@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
@@ -31,7 +31,7 @@ _PREAMBLE = bytes(128) + b"DICM"
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One instance, as a DICOM file in memory; `instance` is None when its bytes are no such image."""
+    """One instance, as a DICOM file in memory; `instance` is None when it is of no use (`Arrivals.store`)."""
 
     sop_instance_uid: str
     data: bytes
@@ -54,13 +54,14 @@ class Request:
     Attributes:
         missing: those that have not come yet.
         take: given each as it comes.
+        heard: told of every sign of life, with the seconds for which we ourselves paused.
     """
 
     study_uid: str
     series_uid: str
     missing: set[str]
     take: Callable[[Arrived], None]
-    heard: Callable[[], None] = field(default=lambda: None)
+    heard: Callable[[float], None]
 
 
 class Arrivals:
@@ -83,8 +84,19 @@ class Arrivals:
                 for uid in list(request.missing):
                     self._awaited.pop(uid, None)
 
+    def heard(self, paused_s: float) -> None:
+        """Something came of what is awaited, no matter what."""
+        with self._lock:
+            requests = {id(request): request for request in self._awaited.values()}
+        for request in requests.values():
+            request.heard(paused_s)
+
     def store(self, event: evt.Event) -> int:
-        """The handler of C-STORE; returns its status."""
+        """The handler of C-STORE; returns its status.
+
+        What is too large, no image, or another than its message says, has come all the same: asking again
+        would bring the same.
+        """
         message = event.request
         if not isinstance(message, C_STORE):
             return NOT_ASKED_FOR
@@ -94,11 +106,13 @@ class Arrivals:
             request = self._awaited.pop(uid, None)
         if request is None:
             return NOT_ASKED_FOR
-        request.heard()
+        request.heard(0.0)
         wire = event.assoc.dul.socket
         if isinstance(wire, Wire):
             wire.used()
         if len(data_set) > self._max_bytes:
+            request.missing.discard(uid)
+            request.take(Arrived(uid, b"", None))
             return TOO_LARGE
         data = as_file(str(message.AffectedSOPClassUID), uid, event.context.transfer_syntax, data_set)
         arrived = Arrived(uid, data, _checked(request, uid, data))

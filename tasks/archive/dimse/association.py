@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ssl import SSLContext
 
 from pydicom.dataset import Dataset
@@ -40,30 +39,14 @@ IDLE_S = 2.0
 # Longer than any answer may take; a bound that is there even if ours should fail.
 LONGEST_WAIT_S = 3600.0
 
+# A match of a query is one to two KiB.
+MAX_ANSWER_BYTES = 1024 * 1024
+
 Store = Callable[[evt.Event], int]
 
 
 class NotNow(Exception):  # noqa: N818 - not an error until it was tried often enough
     """The peer gave no usable answer this time; its text says in words what happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The last answer to a C-GET or C-MOVE.
-
-    Attributes:
-        code: PS3.4 annex C; None when there was no answer at all.
-        completed, failed: sub-operations, where the peer counts them.
-    """
-
-    code: int | None
-    completed: int = 0
-    failed: int = 0
-
-    @property
-    def category(self) -> str:
-        """`Success`, `Warning`, `Failure`, `Cancel`, or `Unknown`."""
-        return "Unknown" if self.code is None else code_to_category(self.code)
 
 
 class Line:
@@ -149,7 +132,7 @@ class Line:
         try:
             answers = self._association.send_c_find(query, STUDY_ROOT_FIND)
             while not is_done:
-                with self._wire.expecting(self._until_s):
+                with self._wire.expecting(self._until_s, MAX_ANSWER_BYTES):
                     status, answer = next(answers)
                 code = status.get("Status")
                 if code is None:
@@ -167,17 +150,21 @@ class Line:
             if not is_done:
                 self.drop()
 
-    def get(self, query: Dataset) -> Status:
-        """Have instances sent over this association, to the handler `store`."""
+    def get(self, query: Dataset) -> int | None:
+        """Have instances sent over this association, to the handler `store`.
+
+        Returns:
+            The last status (PS3.4 table C.4-3); None when there was none.
+        """
         return self._retrieve(lambda: self._association.send_c_get(query, STUDY_ROOT_GET))
 
-    def move(self, query: Dataset, destination: str) -> Status:
-        """Have instances sent to the AE title `destination`."""
+    def move(self, query: Dataset, destination: str) -> int | None:
+        """Have instances sent to the AE title `destination`; returns as `get` (PS3.4 table C.4-2)."""
         return self._retrieve(lambda: self._association.send_c_move(query, destination, STUDY_ROOT_MOVE))
 
-    def heard(self) -> None:
+    def heard(self, paused_s: float = 0.0) -> None:
         """Something came elsewhere that this request caused; see `Wire.heard`."""
-        self._wire.heard()
+        self._wire.heard(paused_s)
 
     def close(self) -> None:
         """Release the association, in the way that the standard has for it."""
@@ -193,7 +180,7 @@ class Line:
         with suppress(OSError, RuntimeError):
             self._association.abort()
 
-    def _retrieve(self, ask: Callable[[], Iterator[tuple[Dataset, Dataset | None]]]) -> Status:
+    def _retrieve(self, ask: Callable[[], Iterator[tuple[Dataset, Dataset | None]]]) -> int | None:
         status = Dataset()
         is_pending = True
         try:
@@ -203,16 +190,11 @@ class Line:
                     status, _ = next(answers)
                 is_pending = "Status" in status and code_to_category(status.Status) == "Pending"
         except (RuntimeError, ValueError, StopIteration):
-            self.drop()
-            return Status(None)
+            status = Dataset()
         if "Status" not in status:
             self.drop()
-            return Status(None)
-        return Status(
-            code=int(status.Status),
-            completed=int(status.get("NumberOfCompletedSuboperations") or 0),
-            failed=int(status.get("NumberOfFailedSuboperations") or 0),
-        )
+            return None
+        return int(status.Status)
 
     @property
     def _wire(self) -> Wire:
@@ -263,4 +245,5 @@ def _why_not(association: Association, address: Address, calling: str) -> NotNow
         )
     if answer is not None and answer.result == 0:
         return ArchiveError(f"{place} offers nothing that we ask for: neither queries nor images of CT.")
-    return NotNow("it does not answer on that host and port, or it ended the connection at once")
+    secured = ", or the two sides do not believe each other's certificates" if address.tls else ""
+    return NotNow(f"nothing answers on that host and port, or it ended the connection at once{secured}")

@@ -69,15 +69,17 @@ class DimsePeer:
     def studies(self, since: date | None, until: date | None) -> Iterator[ListedStudy]:
         """As `Peer.studies`; a query that broke off is asked again, and what it told already passed over."""
         seen: set[str] = set()
+        answers = 0
         tries = self._settings.network.retries + 1
         while tries:
             try:
                 with self._retrieval.lines.line(None) as line:
                     for answer in line.find(studies_query(since, until)):
+                        answers += 1
+                        _check(answers <= MAX_ANSWERS, "studies")
                         study = listed_study(answer)
                         if study.study_uid and study.study_uid not in seen:
                             seen.add(study.study_uid)
-                            _check(len(seen) <= MAX_ANSWERS, "studies")
                             yield study
                     return
             except NotNow as not_now:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from tasks.archive.dimse.address import Address
 from tasks.archive.dimse.arrivals import Arrivals, Arrived, Request
-from tasks.archive.dimse.association import Line, NotNow, Status
+from tasks.archive.dimse.association import Line, NotNow
 from tasks.archive.dimse.find import instances_query
 from tasks.archive.dimse.lines import BYTES_PER_MIB, Limits, Lines
 from tasks.archive.dimse.storage import Storage
@@ -59,9 +60,11 @@ class Retrieval:
         Raises:
             ArchiveError: some did not come, however often they were asked for.
         """
-        request = Request(study_uid, series_uid, set(uids), take)
-        if request.missing:
-            self.lines.ask(lambda line: self._fetch(line, request))
+        missing = set(uids)
+        if missing:
+            self.lines.ask(
+                lambda line: self._fetch(line, Request(study_uid, series_uid, missing, take, line.heard))
+            )
 
     def _fetch(self, line: Line, request: Request) -> None:
         way = self._way or ("get" if line.can_get else "move")
@@ -76,9 +79,8 @@ class Retrieval:
         if request.missing:
             raise NotNow(_shortfall(len(request.missing), before, status))
 
-    def _by(self, way: Way, line: Line, request: Request) -> Status:
+    def _by(self, way: Way, line: Line, request: Request) -> int | None:
         query = instances_query(request.study_uid, request.series_uid, sorted(request.missing))
-        request.heard = line.heard
         if way == "get":
             if not line.can_get:
                 raise self._refused("C-GET with images of CT")
@@ -96,10 +98,16 @@ class Retrieval:
                 self._settings,
                 self._address.host,
                 tls=self._address.tls,
-                bounds=self._limits.bounds(),
+                bounds=replace(self._limits.bounds(), took=self._took),
                 store=self._arrivals.store,
             )
         return self._storage
+
+    def _took(self, count: int) -> float:
+        """Bytes came to the storage SCP: the association that asked for them is not silent, then."""
+        paused_s = self._limits.load.spend(count)
+        self._arrivals.heard(paused_s)
+        return paused_s
 
     def _refused(self, what: str) -> ArchiveError:
         return ArchiveError(
@@ -111,10 +119,10 @@ class Retrieval:
 _DESTINATION_UNKNOWN = 0xA801
 
 
-def _shortfall(missing: int, asked: int, status: Status) -> str:
-    if status.code == _DESTINATION_UNKNOWN:
+def _shortfall(missing: int, asked: int, status: int | None) -> str:
+    if status == _DESTINATION_UNKNOWN:
         return (
             "it does not know where C-MOVE shall send: add our AE title, host and port of dimse.storage there"
         )
-    told = "it ended the association or fell silent" if status.code is None else f"status 0x{status.code:04X}"
+    told = "it ended the association or fell silent" if status is None else f"status 0x{status:04X}"
     return f"{missing} of {asked} images that were asked for did not come ({told})"

@@ -117,7 +117,9 @@ class DimseSource:
         """As `InstanceSource.open`; waits until the instance is there."""
         arrived = self._wait_for(instance)
         if arrived.instance is None:
-            raise Failed(Reason.UNREADABLE_FILE, "what came is no image, or another than was asked for")
+            raise Failed(
+                Reason.UNREADABLE_FILE, "what came is no image, another than was asked for, or too large"
+            )
         if not is_as_listed(instance, arrived.instance):
             self._retrieval.mislisted.add(instance.series_uid)
             raise Mislisted
@@ -179,6 +181,7 @@ class DimseSource:
                 left = self._under_way.intersection(uids)
                 self._under_way -= left
                 if error is not None:
+                    self._wanted.clear()  # what is opened is asked for again, and nothing else
                     self._errors.update(dict.fromkeys(left, error))
                 if not self._is_closed:
                     self._go_on()

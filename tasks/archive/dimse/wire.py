@@ -1,7 +1,7 @@
 """`Wire`: the socket under an association, with a bound on everything that a peer could make us wait or hold.
 
 pynetdicom reads without a time-out once a connection stands, takes a PDU of any length (up to 4 GiB), and
-queues messages faster than they are used. All of that passes through the four calls that are overridden here.
+queues messages faster than they are used. All of that passes through the few calls that are overridden here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 
 # DCMTK's largest PDU, which most archives send up to when they are allowed to; fewer PDUs cost less.
 MAX_PDU_BYTES = 128 * 1024
-# Kept of a PDU beyond the length that we announced: nobody needs more, and pynetdicom reads it all.
+# A peer that sends more in one piece than we announced is borne so far, because some round up.
 LONGEST_PDU_BYTES = 4 * MAX_PDU_BYTES
 READ_BYTES = 64 * 1024
 # Messages that wait to be used; more are left with the peer, which then stops sending.
@@ -67,17 +67,20 @@ class Wire(AssociationSocket):
         self._is_expecting = False
         self._heard_s = 0.0
         self._deadline_s: float | None = None
+        self._message_bytes = bounds.message_bytes
         self._unused_bytes = 0
         self._is_shut = False
 
     @contextmanager
-    def expecting(self, until_s: float | None) -> Iterator[None]:
+    def expecting(self, until_s: float | None, message_bytes: int | None = None) -> Iterator[None]:
         """While an answer is due: silence, or an answer after `until_s`, closes the connection.
 
         Args:
             until_s: by `time.monotonic`; None for answers of which there may be any number.
+            message_bytes: largest message of this answer, where it is less than that of every answer.
         """
         self._deadline_s = until_s
+        self._message_bytes = message_bytes or self._bounds.message_bytes
         self._heard_s = time.monotonic()
         self._is_expecting = True
         try:
@@ -90,8 +93,10 @@ class Wire(AssociationSocket):
         """A message was taken: what comes now belongs to the next."""
         self._unused_bytes = 0
 
-    def heard(self) -> None:
-        """A sign of life came on another connection."""
+    def heard(self, paused_s: float = 0.0) -> None:
+        """A sign of life came, here or on another connection; `paused_s` of the time were our own."""
+        if self._deadline_s is not None:
+            self._deadline_s += paused_s
         self._heard_s = time.monotonic()
 
     def shut(self) -> None:
@@ -129,7 +134,7 @@ class Wire(AssociationSocket):
         if self.socket is None or nr_bytes > LONGEST_PDU_BYTES:
             raise OSError("a PDU longer than was agreed")
         self._unused_bytes += nr_bytes
-        if self._unused_bytes > self._bounds.message_bytes + MAX_WAITING_MESSAGES * MAX_PDU_BYTES:
+        if self._unused_bytes > self._message_bytes + MAX_WAITING_MESSAGES * MAX_PDU_BYTES:
             raise OSError("a message longer than is allowed")
         data = bytearray(nr_bytes)
         self._acknowledge_at_once(self.socket)
@@ -144,7 +149,7 @@ class Wire(AssociationSocket):
                 raise OSError("a PDU that does not end in time")
         view.release()
         del data[filled:]
-        self._account(filled)
+        self.heard(self._bounds.took(filled))
         return data
 
     @staticmethod
@@ -152,12 +157,6 @@ class Wire(AssociationSocket):
         """A peer that waits for it (Nagle's algorithm) loses 40 ms an instance; asked for anew each time."""
         if sys.platform == "linux":
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def _account(self, count: int) -> None:
-        paused_s = self._bounds.took(count)
-        if self._deadline_s is not None:
-            self._deadline_s += paused_s
-        self._heard_s = time.monotonic()
 
 
 class Requestor(AE):
