@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.locate.levels import LEVELS, SPACING_MM, level_posterior, name_levels
@@ -67,6 +67,7 @@ def test_without_landmarks_nothing_is_certain() -> None:
     carina=st.floats(-50.0, 400.0),
     base=st.floats(-300.0, 200.0),
 )
+@settings(deadline=None)
 def test_every_row_is_a_distribution_whatever_was_found(
     gaps: list[float], carina: float, base: float
 ) -> None:

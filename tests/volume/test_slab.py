@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.outcomes import Excluded, Reason
@@ -16,6 +16,7 @@ def _grid(spacing_mm: float, slices: int = 200) -> Geometry:
 
 
 @given(st.floats(0.5, 5.0), st.floats(10.0, 80.0), st.floats(1.0, 10.0))
+@settings(deadline=None)
 def test_slices_weigh_what_they_share_with_the_slab(
     spacing_mm: float, z_mm: float, thickness_mm: float
 ) -> None:
