@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,48 +13,9 @@ from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.outcomes import ArchiveError, ConfigurationError
 from tests.archive.dimse.conftest import SERIES, SLICES, STUDY, Destination, settings
 from tests.archive.orthanc import LOOPBACK, Orthanc, free_port, running_orthanc
+from tests.archive.papers import Papers, papers_in
 
 NIGHT = Destination("NIGHT", free_port())
-
-
-@dataclass(frozen=True)
-class Papers:
-    """PEM files of an authority, of a server on the loopback, and of a client."""
-
-    authority: Path
-    server: Path
-    server_key: Path
-    client: Path
-    client_key: Path
-
-
-def _openssl(*arguments: str | Path) -> None:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is not installed: apt install openssl")
-    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True, timeout=60)
-
-
-def papers_in(folder: Path) -> Papers:
-    """An authority, and two certificates that it signed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    authority, authority_key = folder / "authority.pem", folder / "authority.key"
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    _openssl(
-        *("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=authority"),
-        *("-keyout", authority_key, "-out", authority),
-    )
-    for name in ("server", "client"):
-        _openssl(
-            *("req", "-x509", *new_key, "-days", "2", "-subj", f"/CN={name}"),
-            *("-CA", authority, "-CAkey", authority_key, "-addext", f"subjectAltName=IP:{LOOPBACK}"),
-            *("-addext", "basicConstraints=CA:FALSE"),
-            *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
-        )
-        (folder / f"{name}.key").chmod(0o600)
-    return Papers(
-        authority, folder / "server.pem", folder / "server.key", folder / "client.pem", folder / "client.key"
-    )
 
 
 @pytest.fixture(scope="module")
