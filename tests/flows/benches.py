@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from flows.findings import Bench, Work
 from flows.night import active_manifest
 from tasks.archive.folder import FolderArchive
 from tasks.dicom.instance import Study
 from tasks.infer.client import TritonClient, shared_client
+from tasks.infer.prediction import Prediction
+from tasks.infer.slots import Slot
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey
 from tasks.settings import Eligibility, Inference, Settings
 
 # Nothing listens on the reserved port 1: a real client that is told at once that nobody is there.
 NOBODY = "127.0.0.1:1"
+
+
+class Answering(TritonClient):
+    """In place of a server, where what comes after its answer is tested."""
+
+    def __init__(self) -> None:
+        super().__init__(NOBODY, Inference(shared_memory="off"))
+
+    def infer(self, crops: Slot | npt.NDArray[np.int16]) -> Prediction:
+        count = len(crops.pixels if isinstance(crops, Slot) else crops)
+        return Prediction(np.zeros(count, np.float32), np.zeros((count, 7, 7), np.float32), "1")
 
 
 def nobody_answers() -> TritonClient:
