@@ -76,6 +76,7 @@ def look_at(stack: SliceStack, coarse: Sequence[int]) -> tuple[Section, ...]:
     grid = Grid(
         geometry.origin_mm[0], geometry.origin_mm[1], int(width / STEP_MM), int(height / STEP_MM), STEP_MM
     )
+    stack.want(coarse)
     sections = []
     for index in coarse:
         hu = sample(stack.hu(index), geometry, grid)

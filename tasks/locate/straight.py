@@ -86,6 +86,7 @@ def straighten(stack: SliceStack, column: Column, bottom_mm: float, top_mm: floa
         for line in (np.array(column.canal_xy_mm), np.array(column.body_xy_mm))
     )
     grid = _grid_around(canal)
+    stack.want(indices)
     block = np.stack([sample(stack.hu(index), geometry, grid) for index in indices])
     side = np.arange(-HALF_WIDTH_MM, HALF_WIDTH_MM + STEP_MM / 2, STEP_MM)
     behind = np.arange(-BEFORE_MM, BEHIND_MM + STEP_MM / 2, STEP_MM)

@@ -118,7 +118,9 @@ def _places(body: Body, radii_mm: tuple[float, float]) -> Iterator[tuple[float, 
 def slab_mean(stack: SliceStack, z_mm: float) -> FloatImage:
     """Mean attenuation over a slab of axial slices about `z_mm`, shape (rows, columns), HU."""
     mean = np.zeros((stack.geometry.rows, stack.geometry.columns), dtype=np.float32)
-    for index, weight in slab_weights(stack.geometry, z_mm).items():
+    weights = slab_weights(stack.geometry, z_mm)
+    stack.want(weights)
+    for index, weight in weights.items():
         mean += np.float32(weight) * stack.hu(index)
     return mean
 
