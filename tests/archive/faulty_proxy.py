@@ -48,6 +48,7 @@ class Exchange:
     path: str
     headers: Mapping[str, str]
     released: threading.Event
+    _proxy: FaultyProxy
     _handler: BaseHTTPRequestHandler
     _forward: Callable[[str], Answer]
 
@@ -77,6 +78,8 @@ class Exchange:
             handler.send_header("Connection", "close")
         handler.end_headers()
         handler.wfile.write(body)
+        with self._proxy._lock:
+            self._proxy.sent += len(body)
         handler.close_connection = not keeps_open
 
     def raw(self, data: bytes) -> None:
@@ -98,12 +101,14 @@ class FaultyProxy:
 
     Attributes:
         requests: method and path of everything that was asked, in order.
+        sent: bytes of the bodies of all answers.
     """
 
     upstream: str
     scheme: str = "http"
     port: int = 0
     requests: list[str] = field(default_factory=list)
+    sent: int = 0
     released: threading.Event = field(default_factory=threading.Event)
     _faults: list[tuple[re.Pattern[str], Fault, int | None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -186,7 +191,7 @@ def _handler_for(proxy: FaultyProxy, client: httpx.Client) -> type[BaseHTTPReque
 
             fault = proxy._fault(f"{self.command} {self.path}") or passed_on
             with suppress(ConnectionError):
-                fault(Exchange(self.path, headers, proxy.released, self, forward))
+                fault(Exchange(self.path, headers, proxy.released, proxy, self, forward))
 
     return Handler
 
