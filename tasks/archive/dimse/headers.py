@@ -9,13 +9,15 @@ held against its prediction. In any doubt all instances of the series are fetche
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from tasks.archive.dimse.association import RETRIEVED_CLASSES
+from tasks.dicom.fields import as_vector
 from tasks.dicom.instance import Frame, Identity, Instance
-from tasks.dicom.stack import Vector, is_placed
+from tasks.dicom.stack import is_placed
 
 # Below this the instances that settle a series would be most of it.
 FEWEST_TO_PREDICT = 16
@@ -38,6 +40,7 @@ _OWN = frozenset(
         "identity",
         "frames",
         "instance_number",
+        "slice_location_mm",
         "pixel_offset",
         "pixel_length",
         "padding_value",
@@ -93,6 +96,7 @@ def is_as_listed(listed: Instance, real: Instance) -> bool:
         == (real.rows, real.columns, real.transfer_syntax_uid)
         and len(listed.frames) == len(real.frames)
         and _close(listed.pixel_spacing_mm, real.pixel_spacing_mm)
+        and _close(_one(listed.slice_location_mm), _one(real.slice_location_mm))
         and all(
             _close(one.position_mm, other.position_mm) and _close(one.orientation, other.orientation)
             for one, other in zip(listed.frames, real.frames, strict=True)
@@ -104,6 +108,10 @@ def _close(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
     if one is None or other is None:
         return one == other
     return all(abs(a - b) <= AS_PREDICTED_MM for a, b in zip(one, other, strict=True))
+
+
+def _one(number: float | None) -> tuple[float] | None:
+    return None if number is None else (number,)
 
 
 def _telling(listed: Sequence[Instance]) -> list[str]:
@@ -145,12 +153,14 @@ def _predicted(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> d
     shared = _shared(listed, samples)
     identity = Identity(**{name: _same([getattr(s.identity, name) for s in real]) for name in _IDENTITY})
     frames = _told_frames(listed, samples) if _tells_places(listed) else _frames_on_a_line(listed, samples)
+    locations = _locations(listed, samples)
     headers = {
         instance.sop_instance_uid: replace(
             instance,
             **shared,
             identity=identity,
             frames=(frames[instance.sop_instance_uid],),
+            slice_location_mm=locations[instance.sop_instance_uid],
             problem="",
         )
         for instance in listed
@@ -189,37 +199,57 @@ def _told_frames(listed: Sequence[Instance], samples: Mapping[str, Instance]) ->
 
 def _frames_on_a_line(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, Frame]:
     """Places on the line through first and last, in equal steps of the instance number."""
-    ordered = sorted(samples.values(), key=_number)
-    first, last = ordered[0], ordered[-1]
-    orientation = _same([sample.frames[0].orientation for sample in ordered])
+    frames = [sample.frames[0] for sample in samples.values()]
+    if not all(map(is_placed, frames)):
+        raise _Doubt
+    orientation = _same([frame.orientation for frame in frames])
     slope, intercept = _rescale(samples)
-    start, end = _position(first), _position(last)
-    steps = _number(last) - _number(first)
-    step = [(b - a) / steps for a, b in zip(start, end, strict=True)]
-    if sum(part * part for part in step) < SMALLEST_STEP_MM**2:
+    place = _line([(_number(sample), sample.frames[0].position_mm or ()) for sample in samples.values()])
+    if math.dist(place(0), place(1)) < SMALLEST_STEP_MM:
+        raise _Doubt
+    return {
+        instance.sop_instance_uid: Frame(as_vector(place(_number(instance))), orientation, slope, intercept)
+        for instance in listed
+    }
+
+
+def _locations(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> dict[str, float | None]:
+    """SliceLocation of each: from the index where it is borne out, else none, else on a line too."""
+    told = {instance.sop_instance_uid: instance.slice_location_mm for instance in listed}
+    real = {uid: sample.slice_location_mm for uid, sample in samples.items()}
+    if all(told[uid] == location for uid, location in real.items()):
+        return told
+    known = {uid: location for uid, location in real.items() if location is not None}
+    if not known:
+        return dict.fromkeys(told)
+    if len(known) < len(real):
+        raise _Doubt
+    place = _line([(_number(samples[uid]), (location,)) for uid, location in known.items()])
+    return {instance.sop_instance_uid: place(_number(instance))[0] for instance in listed}
+
+
+def _line(points: Sequence[tuple[int, Sequence[float]]]) -> Callable[[int], tuple[float, ...]]:
+    """Where each number lies on the line through the points of the lowest and the highest number.
+
+    Raises:
+        _Doubt: another point does not lie there.
+    """
+    (low, start), *_, (high, end) = sorted(points)
+    if low == high:
         raise _Doubt
 
-    def place(instance: Instance) -> Vector:
-        n = _number(instance) - _number(first)
-        return start[0] + n * step[0], start[1] + n * step[1], start[2] + n * step[2]
+    def place(number: int) -> tuple[float, ...]:
+        part = (number - low) / (high - low)
+        return tuple(a + part * (b - a) for a, b in zip(start, end, strict=True))
 
-    for sample in ordered:
-        off = (abs(a - b) for a, b in zip(place(sample), _position(sample), strict=True))
-        if max(off) > SAME_POSITION_MM or not is_placed(sample.frames[0]):
+    for number, point in points:
+        if any(abs(a - b) > SAME_POSITION_MM for a, b in zip(place(number), point, strict=True)):
             raise _Doubt
-    template = Frame(None, orientation, slope, intercept)
-    return {item.sop_instance_uid: replace(template, position_mm=place(item)) for item in listed}
+    return place
 
 
 def _rescale(samples: Mapping[str, Instance]) -> tuple[float, float]:
     return _same([(sample.frames[0].slope, sample.frames[0].intercept) for sample in samples.values()])
-
-
-def _position(sample: Instance) -> Vector:
-    position = sample.frames[0].position_mm
-    if position is None:
-        raise _Doubt
-    return position
 
 
 def _number(instance: Instance) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.archive.dimse.headers import FEWEST_TO_PREDICT, SAME_POSITION_MM, headers_of
+from tasks.dicom.fields import as_vector
+from tasks.dicom.header import read_header
 from tasks.dicom.instance import Frame, Identity, Instance
 from tests.builders import CORONAL, axial_series, axial_slice, localizer
 
@@ -63,7 +66,22 @@ INDEXES: list[Callable[[Instance], Instance]] = [only_numbers, with_places, ever
 
 
 def comparable(header: Instance) -> Instance:
-    return replace(header, source="", size_bytes=0, content_token="", frame_of_reference_uid="")
+    """Without what belongs to one file or to nothing, and lengths to 0.01 mm."""
+    location = header.slice_location_mm
+    return replace(
+        header,
+        source="",
+        size_bytes=0,
+        content_token="",
+        frame_of_reference_uid="",
+        pixel_offset=None,
+        padding_value=None,
+        slice_location_mm=None if location is None else round(location, 2),
+        frames=tuple(
+            replace(frame, position_mm=as_vector(tuple(round(part, 2) for part in frame.position_mm or ())))
+            for frame in header.frames
+        ),
+    )
 
 
 def headers_by(
@@ -79,8 +97,10 @@ def headers_by(
 
 @pytest.mark.parametrize(("index", "fetched"), [(only_numbers, 5), (with_places, 3), (everything, 3)])
 def test_few_instances_settle_a_plain_series(index: Callable[[Instance], Instance], fetched: int) -> None:
-    real = axial_series(SLICES, 0.75, instance_number=None)
-    real = [replace(one, instance_number=n) for n, one in enumerate(real, start=101)]
+    real = [
+        replace(one, instance_number=101 + n, slice_location_mm=-50.0 - 0.75 * n)
+        for n, one in enumerate(axial_series(SLICES, 0.75))
+    ]
     headers, archive = headers_by(index, real)
     assert len(archive.fetched) == fetched
     expected = {one.sop_instance_uid: comparable(one) for one in real}
@@ -108,6 +128,29 @@ def test_places_on_a_line_are_predicted_wherever_it_runs(
         assert header.frames[0].position_mm == pytest.approx(
             expected[header.sop_instance_uid], abs=SAME_POSITION_MM
         )
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chest_ct_unenhanced",
+        "chest_ct_philips_ffs",
+        "chest_ct_siemens_3mm",
+        "chest_ct_philips_5mm",
+        "chest_ct_partial",
+    ],
+)
+@pytest.mark.parametrize("index", INDEXES)
+def test_few_instances_settle_a_real_series(
+    real_ct: Path, name: str, index: Callable[[Instance], Instance]
+) -> None:
+    headers = [read_header(path, path.stat().st_size) for path in sorted((real_ct / name).glob("*.dcm"))]
+    real = [header for header in headers if isinstance(header, Instance)]
+    found, archive = headers_by(index, real)
+    assert len(archive.fetched) <= 5
+    expected = {one.sop_instance_uid: comparable(one) for one in real}
+    assert {one.sop_instance_uid: comparable(one) for one in found} == expected
 
 
 def numbered(slices: Sequence[Instance]) -> list[Instance]:
@@ -150,6 +193,15 @@ DOUBTFUL: dict[str, list[Instance]] = {
         [*axial_series(SLICES), axial_slice(float(SLICES), identity=Identity("P-2"))]
     ),
     "a damaged header": numbered([*axial_series(SLICES), axial_slice(float(SLICES), problem="cut")]),
+    "locations that no line explains": numbered(
+        [replace(one, slice_location_mm=float(n * n)) for n, one in enumerate(axial_series(SLICES))]
+    ),
+    "locations that some lack": numbered(
+        [
+            replace(one, slice_location_mm=float(n) if n else None)
+            for n, one in enumerate(axial_series(SLICES))
+        ]
+    ),
     "too few to tell": axial_series(FEWEST_TO_PREDICT - 1),
     "upright slices among axial ones": numbered(
         [
