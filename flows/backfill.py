@@ -16,9 +16,9 @@ from pydantic import Field
 from flows.calendar.course import Course
 from flows.calendar.planning import load_over, plan_backfill, working_hours
 from flows.calendar.record import BackfillRecord, WindowRecord
+from flows.kept import open_source
 from flows.nightly import nightly
 from flows.tally import Tally
-from tasks.archive.archive import open_archive
 from tasks.publish.lake import Lake
 from tasks.settings import load_settings
 
@@ -43,7 +43,7 @@ def backfill(
     load = load_over(max_requests, max_mb_per_s)
     settings = load_settings(lake=lake, **load)
     hours = working_hours(settings, only, time_zone)
-    source = open_archive(archive, settings)
+    source = open_source(archive, settings)
 
     def night(window: WindowRecord, closing: datetime | None) -> Tally:
         return nightly.with_options(flow_run_name=f"{window.first} to {window.last}")(

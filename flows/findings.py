@@ -16,7 +16,7 @@ from tasks.measure.muscle import Muscle
 from tasks.measure.trabecular import Trabecular
 from tasks.outcomes import Warn
 from tasks.publish.lake import Lake
-from tasks.publish.result import ScreeningKey
+from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.score.study import StudyScore
 from tasks.select.eligibility import KnownPatients
 from tasks.select.series import Judgement, Selected
@@ -36,6 +36,21 @@ class Work:
     key: ScreeningKey
     patient_key: str
     known: KnownPatients = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One study to be scored again, as it is sent to a worker.
+
+    Attributes:
+        key: of the row that is owed.
+        earlier: what another model version left, under the same pipeline version, of the same content.
+        is_known: the patient's osteoporosis is known by now.
+    """
+
+    key: ScreeningKey
+    earlier: StudyResult
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from flows.findings import Bench, Work
+from flows.findings import Again, Bench, Work
 from flows.presence import NOTHING, Noted
 from flows.rows import first_header
 from flows.tally import Tally, count
@@ -29,7 +29,7 @@ from tasks.publish.journal import Journal
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import RunRow, RunStatus
-from tasks.select.eligibility import entries_of, read_known_patients
+from tasks.select.eligibility import entries_of, is_known, read_known_patients
 from tasks.settings import Inference, Settings
 from tasks.version import pipeline_version
 
@@ -94,6 +94,11 @@ class Night:
         identity = header.identity if header else Identity()
         known = self._known.get(identity.patient_id.strip(), ())
         return Work(study, key, patient_key(identity, self._secret, study.study_uid), known)
+
+    def again(self, work: Work, earlier: StudyResult) -> Again:
+        """The same study, of which another model version left all but the score."""
+        header = first_header(work.study)
+        return Again(work.key, earlier, header is not None and is_known(header.identity, work.known))
 
     def outstanding(self, scan: Scan) -> Outstanding:
         """Which studies of a scan have no row yet, or one that failed for a passing reason."""

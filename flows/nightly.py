@@ -20,18 +20,20 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.cluster import Lost, dask_client, fan_out
-from flows.findings import Work
+from flows.findings import Again, Work
+from flows.kept import open_source
 from flows.night import Night, Outstanding, open_night
 from flows.presence import NOTHING, Noted, note_presence, settle_minutes
 from flows.progress import NightProgress
+from flows.rescore import lost, work_on
 from flows.shift import Shift
-from flows.study import lost_study, screen_study
 from flows.tally import Tally
 from flows.together import together
-from tasks.archive.archive import Archive, open_archive
+from tasks.archive.archive import Archive
 from tasks.archive.memory import Memory
 from tasks.archive.scan import Scan, Window
 from tasks.infer.client import shared_client
+from tasks.publish.recall import recall
 from tasks.publish.result import ScreeningKey
 from tasks.schema import RunStatus
 from tasks.settings import load_settings
@@ -67,7 +69,7 @@ def nightly(
         The tally of the run; found = scored + excluded + failed has been checked.
     """
     chosen = load_settings(lake=lake, **(settings or {}))
-    source = open_archive(archive, chosen)
+    source = open_source(archive, chosen)
     with open_night(chosen, source, gives_way=gives_way) as night:
         shift = Shift(night.lake, stop_at, gives_way)
         found = scan(night, source, since, until)
@@ -115,9 +117,9 @@ def screen(
     timeout_s = night.settings.cluster.study_timeout_s
     worked = 0
     for answer in fan_out(
-        client, partial(screen_study, bench), _works(night, found, window, shift), timeout_s=timeout_s
+        client, partial(work_on, bench), _works(night, found, window, shift), timeout_s=timeout_s
     ):
-        result = lost_study(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
+        result = lost(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
         night.journal.record(result)
         progress.ended(result.screening.outcome)
         worked += 1
@@ -152,7 +154,9 @@ def _windows(keys: Sequence[ScreeningKey]) -> Iterator[Sequence[ScreeningKey]]:
         yield keys[start : start + WINDOW_STUDIES]
 
 
-def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey], shift: Shift) -> Iterator[Work]:
+def _works(night: Night, found: Scan, keys: Sequence[ScreeningKey], shift: Shift) -> Iterator[Work | Again]:
     """Studies in full, made only when a worker is about to be free; none once the shift is over."""
+    recalled = recall(night.lake, keys)
     for key in takewhile(lambda _: not shift.is_over(), keys):
-        yield night.work(key, found.study(key.study_uid))
+        work = night.work(key, found.study(key.study_uid))
+        yield night.again(work, recalled[key]) if key in recalled else work

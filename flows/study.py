@@ -15,11 +15,9 @@ from pathlib import Path
 
 from flows.findings import Bench, Findings, Vertebra, Work
 from flows.rows import first_header, result_of
+from flows.shown import shown
 from tasks.archive.patient import patient_key
 from tasks.dicom.source import Mislisted
-from tasks.explain.panels import VertebraView
-from tasks.explain.picture import draw_explanation
-from tasks.explain.strip import sagittal_strip
 from tasks.files import DiskFullError
 from tasks.infer.crop import model_crop
 from tasks.lifecycle import Observer, State, StudyLife
@@ -93,7 +91,7 @@ def _screened(bench: Bench, work: Work, observers: tuple[Observer, ...], *, is_a
     except (ConfigurationError, DiskFullError):
         raise
     except Exception as error:  # noqa: BLE001 - a bug met in one study must not take the night along
-        end = Failed(Reason.INTERNAL_ERROR, _where(error))
+        end = Failed(Reason.INTERNAL_ERROR, where_it_broke(error))
         log.error("a study ended in a bug: %s", end.detail)
     finally:
         source.close()
@@ -234,7 +232,7 @@ def _score(bench: Bench, work: Work, findings: Findings) -> Findings:
     score = score_study(
         measured, manifest.calibration, bench.settings.scoring, manifest.label, findings.warnings
     )
-    return _with_picture(bench, work, replace(findings, score=score, warnings=score.warnings))
+    return shown(bench, work, replace(findings, score=score, warnings=score.warnings))
 
 
 Step = Callable[[Bench, Work, Findings], Findings]
@@ -248,29 +246,7 @@ STEPS: tuple[tuple[Step, State], ...] = (
 """The steps of the night, and the state in which each leaves the study."""
 
 
-def _with_picture(bench: Bench, work: Work, findings: Findings) -> Findings:
-    """A scored study with its picture, drawn from the very rows that are published."""
-    if not bench.settings.keep_pictures:
-        return findings
-    findings = replace(findings, picture=bench.lake.picture_path(work.key))
-    result = result_of(bench, work, findings, None, 0.0)
-    bench.lake.write_picture(work.key, _picture(findings, result))
-    return findings
-
-
-def _picture(findings: Findings, result: StudyResult) -> bytes:
-    assert findings.prediction and findings.anatomy and findings.volume  # noqa: S101 - scored means all of them
-    views = [
-        VertebraView(row, model_crop(findings.volume, vertebra.body), heatmap, vertebra.trabecular)
-        for row, vertebra, heatmap in zip(
-            result.vertebrae, findings.vertebrae, findings.prediction.heatmaps, strict=True
-        )
-    ]
-    strip = sagittal_strip(findings.volume, findings.volume.read, findings.anatomy.column)
-    return draw_explanation(result.screening, views, strip)
-
-
-def _where(error: Exception) -> str:
+def where_it_broke(error: Exception) -> str:
     """Kind of error and our line it came from; its text may hold patient data and is left out."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename

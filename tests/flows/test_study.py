@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from flows import shown as shown_room
 from flows import study as study_room
 from flows.findings import Bench, Findings, Work
 from flows.study import lost_study, screen_study
@@ -269,7 +270,7 @@ def test_a_picture_that_cannot_be_drawn_fails_its_study_and_not_the_night(
     def breaks(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(study_room, "draw_explanation", breaks)
+    monkeypatch.setattr(shown_room, "draw_seen", breaks)
     bench = bench_at(tmp_path / "lake", Answering())
     result = screen_study(bench, work_of(generated))
     row = result.screening
