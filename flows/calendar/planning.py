@@ -7,7 +7,8 @@ from typing import Any
 
 from flows.calendar.census import take_census
 from flows.calendar.hours import Hours, find_zone, parse_hours
-from flows.calendar.plan import Plan, make_plan, measure_pace
+from flows.calendar.plan import RECALLED_PACE, Plan, make_plan, measure_pace
+from flows.kept import KeptArchive
 from flows.night import active_manifest
 from tasks.archive.archive import Archive
 from tasks.archive.scan import Window
@@ -32,7 +33,8 @@ def plan_backfill(
     model = active_manifest(settings.inference).version
     days = Window(first_day, last_day)
     census = take_census(archive, lake, days, model, pipeline_version(settings))
-    return make_plan(census, measure_pace(lake), settings, hours, datetime.now(UTC))
+    pace = RECALLED_PACE if archive.kind == KeptArchive.kind else measure_pace(lake)
+    return make_plan(census, pace, settings, hours, datetime.now(UTC))
 
 
 def working_hours(settings: Settings, only: str | None, time_zone: str | None) -> Hours | None:

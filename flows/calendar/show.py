@@ -98,7 +98,7 @@ def _source(plan: Plan) -> str:
     figures = f"{pace.seconds:.1f} s and {pace.bytes_read / 1e6:.1f} MB a study, {plan.workers} at a time"
     if pace.measured_on:
         return f"(measured on the newest {pace.measured_on:,} studies of this lake: {figures})"
-    return f"(assumed, as this lake has measured none yet: {figures})"
+    return f"(assumed, not measured: {figures})"
 
 
 def _begins(plan: Plan) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
     from flows.calendar.record import BackfillRecord
 
 
+# Before there was any CT.
+_LONG_AGO = date(1970, 1, 1)
+
+
 def backfill(
     archive: Annotated[str | None, typer.Argument(help=ARCHIVE_HELP)] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First study date.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last study date.")] = None,
     lake: LakeOption = None,
+    from_crops: Annotated[
+        bool, typer.Option("--from-crops", help="Score kept crops with today's model; asks no archive.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would do.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Only say how far it has come.")] = False,
     only: Annotated[
@@ -49,19 +56,15 @@ def backfill(
         if status:
             _show_status(load_settings(lake=lake), json=json)
             return
-        if archive is None or first is None or last is None:
-            raise ConfigurationError(
-                "A backfill needs an archive and its days: ARCHIVE --from 2019-01-01 --to 2024-12-31."
-            )
+        address, days = _asked(archive, first, last, from_crops=from_crops)
         from flows.calendar.planning import load_over, plan_backfill, working_hours
+        from flows.kept import open_source
         from flows.orchestrator import check_apart
         from flows.prefect_server import orchestrated
-        from tasks.archive.archive import open_archive
         from tasks.archive.folder import FolderArchive
 
-        days = first.date(), last.date()
         settings = load_settings(lake=lake, **load_over(max_requests, max_mb_per_s))
-        source = open_archive(archive, settings)
+        source = open_source(address, settings)
         hours = working_hours(settings, only, time_zone)  # what is wrong is said before there is a lake
         if plan:
             _show_plan(plan_backfill(source, settings, *days, hours), json=json)
@@ -72,7 +75,7 @@ def backfill(
             from flows.backfill import backfill as run
 
             record = run(
-                archive=archive,
+                archive=address,
                 first_day=days[0],
                 last_day=days[1],
                 lake=settings.lake,
@@ -85,6 +88,23 @@ def backfill(
         _show(record, settings, json=json)
         if any(window.failed for window in record.windows):
             raise typer.Exit(FAILED_STUDIES)
+
+
+def _asked(
+    archive: str | None, first: datetime | None, last: datetime | None, *, from_crops: bool
+) -> tuple[str, tuple[date, date]]:
+    """The archive's address and the days; of kept crops all days unless some are given."""
+    from flows.kept import FROM_CROPS
+
+    if from_crops and archive is None:
+        today = datetime.now().astimezone().date()
+        return FROM_CROPS, (first.date() if first else _LONG_AGO, last.date() if last else today)
+    if from_crops or archive is None or first is None or last is None:
+        raise ConfigurationError(
+            "A backfill needs an archive and its days: ARCHIVE --from 2019-01-01 --to 2024-12-31; "
+            "or --from-crops alone."
+        )
+    return archive, (first.date(), last.date())
 
 
 def _show_plan(plan: Plan, *, json: bool) -> None:
