@@ -25,6 +25,8 @@ from tasks.settings import DicomWeb, Network
 
 # Worth another try: the server says that it is busy, or that something broke.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# What was asked for; 206 says that the server left something out of it, which shows in what is there.
+_CAME = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 # An answer that says that there is nothing.
 NOTHING = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _REFUSALS = {
@@ -44,9 +46,9 @@ class Answer:
     """What came.
 
     Attributes:
-        status: 200, or one that says that there is nothing.
+        status: 200 or 206, or one that says that there is nothing.
         kind: its Content-Type, as written.
-        body: without content encoding; empty unless the status is 200.
+        body: without content encoding; empty where there is nothing.
         moved: bytes of bodies that came over the network, in all tries.
     """
 
@@ -186,7 +188,7 @@ class Connection:
         kind = response.headers.get("Content-Type", "")
         if response.status_code in NOTHING:
             return Answer(response.status_code, kind, b"", question.moved)
-        if response.status_code != HTTPStatus.OK:
+        if response.status_code not in _CAME:
             raise _refused(response)
         declared = response.headers.get("Content-Length", "")
         _check_size(int(declared) if declared.isdecimal() else 0, question.limit_bytes)
@@ -213,6 +215,10 @@ def connection_to(address: str, settings: DicomWeb, network: Network, load: Load
     return Connection(address, settings, network, load)
 
 
+class BadRequestError(ArchiveError):
+    """The server does not take the question as it was asked (HTTP 400)."""
+
+
 class _Abandoned(ArchiveError):  # noqa: N818 - nobody is there to see it
     """Nobody waits for the answer any more."""
 
@@ -233,7 +239,8 @@ def _refused(response: httpx.Response) -> Exception:
         return ArchiveError(
             f"The archive sends requests elsewhere (HTTP {status}): give the address that it means."
         )
-    return ArchiveError(f"The archive answered with HTTP {status}: is the address that of its DICOMweb?")
+    kind = BadRequestError if status == HTTPStatus.BAD_REQUEST else ArchiveError
+    return kind(f"The archive answered with HTTP {status}: is the address that of its DICOMweb?")
 
 
 def _broken(error: Exception) -> Exception:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 import httpx
 
-from tasks.archive.dicomweb.client import Connection
+from tasks.archive.dicomweb.client import BadRequestError, Connection
 from tasks.archive.dicomweb.dicom_json import data_sets, fields_of, tag_key
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom import fields as f
@@ -118,25 +118,33 @@ def _pages(
     """Entries of a list, each once, until a page is empty.
 
     A server may give fewer than it is asked for without saying so, so that only an empty page is the end; the
-    next page starts behind what came, not behind what was asked for.
+    next page starts behind what came, not behind what was asked for. One that does not know a field that is
+    asked for may refuse the question: it is asked again for the fields that it gives unasked.
 
     Args:
         parent: UID of the study whose series are asked for; empty for studies.
         name: tag of the UID that names an entry; those without one are left out, and counted in the log.
     """
     path = f"studies/{parent}/series" if parent else "studies"
+    included = wanted
     seen: set[str] = set()
     offset = nameless = stale = 0
     while True:
         params = httpx.QueryParams(
             [
                 *asked,
-                *(("includefield", tag_key(tag)) for tag in wanted),
+                *(("includefield", tag_key(tag)) for tag in included),
                 ("limit", page_size),
                 ("offset", offset),
             ]
         )
-        answer = connection.get(path, JSON, params=params, limit_bytes=MAX_PAGE_BYTES)
+        try:
+            answer = connection.get(path, JSON, params=params, limit_bytes=MAX_PAGE_BYTES)
+        except BadRequestError:
+            if not included:
+                raise
+            included = ()
+            continue
         if answer.status == HTTPStatus.NOT_FOUND and not parent:
             raise ArchiveError("The archive knows no list of studies (HTTP 404): is its address right?")
         came = is_new = 0

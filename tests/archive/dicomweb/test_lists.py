@@ -79,6 +79,26 @@ def test_a_list_that_begins_again_is_not_believed(
     assert proxy.count("/studies") == 3
 
 
+def test_a_server_that_does_not_know_a_field_is_asked_for_what_it_has(
+    proxy: FaultyProxy, peer_at: MakePeer
+) -> None:
+    proxy.fail("includefield=", status(400))
+    peer = peer_at(f"{proxy.url}/dicom-web", page_size=2)
+    studies = {study.study_uid: study for study in peer.studies(None, None)}
+    assert sorted(studies) == ALL
+    assert (studies["1.2.3"].instances, studies["1.2.3"].modalities) == (5, ("CT",))
+    assert sorted(series.modality for series in peer.series("1.2.3")) == ["CT", "CT"]
+
+
+def test_a_page_that_says_that_it_is_a_part_is_read(proxy: FaultyProxy, peer_at: MakePeer) -> None:
+    def in_part(exchange: Exchange) -> None:
+        answer = exchange.answer()
+        exchange.send(206, answer.headers, answer.body)
+
+    proxy.fail("/studies", in_part)
+    assert uids(peer_at(f"{proxy.url}/dicom-web").studies(None, None)) == ALL
+
+
 def test_a_study_that_moves_to_another_page_is_listed_once(proxy: FaultyProxy, peer_at: MakePeer) -> None:
     def earlier(path: str) -> str:
         before, _, offset = path.rpartition("=")
@@ -148,7 +168,6 @@ def test_an_entry_without_uid_is_left_out_and_said(
         (status(200, b"\xff\xfe"), "not DICOM JSON"),
         (half_a_body_undeclared, "not DICOM JSON"),
         (status(302, Location="https://elsewhere.example/"), "HTTP 302"),
-        (status(400), "HTTP 400"),
         (status(413), "HTTP 413"),
         (status(401), "OSTEOSCREEN_DICOMWEB__TOKEN"),
         (status(403), "OSTEOSCREEN_DICOMWEB__USER"),
@@ -161,6 +180,15 @@ def test_an_answer_of_no_use_is_named(
     with pytest.raises(ArchiveError, match=words):
         uids(peer_at(f"{proxy.url}/dicom-web").studies(None, None))
     assert proxy.count("/studies") == 1
+
+
+def test_a_question_that_is_refused_with_and_without_fields_is_an_error(
+    proxy: FaultyProxy, peer_at: MakePeer
+) -> None:
+    proxy.fail("/studies", status(400))
+    with pytest.raises(ArchiveError, match="HTTP 400"):
+        uids(peer_at(f"{proxy.url}/dicom-web").studies(None, None))
+    assert proxy.count("/studies") == 2
 
 
 def test_a_server_that_says_404_for_its_list_has_another_address(
