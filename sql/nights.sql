@@ -20,7 +20,7 @@ SELECT
     -- the books balance, or the run has lost a study
     found = scored + excluded + failed AS is_complete,
     coalesce(high, 0) AS high, coalesce(intermediate, 0) AS intermediate, coalesce(low, 0) AS low,
-    unchanged, resumed,
+    unchanged, resumed, arriving, gone, archive_note,
     round(60 * found / nullif(seconds, 0), 1) AS studies_per_minute,
     round(slices_read / nullif(slices_total, 0), 3) AS share_of_slices_read,
     bytes_read,

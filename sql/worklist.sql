@@ -31,6 +31,8 @@ SELECT
     study_uid, patient_key, study_date, age_years, sex,
     muscle_area_cm2, muscle_hu, smi_cm2_m2, kvp, kernel, manufacturer, scanner_model, site,
     decision AS last_decision, screened_at, run_id,
+    -- set where the archive no longer holds the images: the score stands, but nobody can look at them
+    archive_gone_at,
     model_name, model_version, model_label, pipeline_version, explain_path
 FROM latest
 LEFT JOIN reviewed USING (study_uid)

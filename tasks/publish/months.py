@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.publish.storage import read_table, write_table
+from tasks.publish.storage import has_other_columns, read_table, write_table
 from tasks.schema import SCREENING_KEY, TABLES, conform
 
 UNKNOWN_MONTH = "unknown"
@@ -46,9 +46,12 @@ class MonthlyTable:
         return sorted(path.parent.name.removeprefix(f"{_MONTH}=") for path in files)
 
     def prepare(self) -> None:
-        """Make sure that there is a file, so that readers always find the columns."""
-        if not self.path(UNKNOWN_MONTH).exists():
-            write_table(conform(self.name, []), self.path(UNKNOWN_MONTH))
+        """Make sure that there is a file with today's columns, so that readers always find them."""
+        path = self.path(UNKNOWN_MONTH)
+        if not path.exists():
+            write_table(conform(self.name, []), path)
+        elif has_other_columns(path, self.name):
+            write_table(read_table(path, self.name), path)
 
     def read(self, columns: Sequence[str] | None = None, studies: Sequence[str] | None = None) -> pa.Table:
         """The rows of all months, or those of some studies."""

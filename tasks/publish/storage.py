@@ -45,7 +45,7 @@ def read_table(
                 filters=None if studies is None else pc.field("study_uid").isin(list(studies)),
             )
     except (pa.ArrowInvalid, OSError) as error:
-        raise LakeError(f"{path} cannot be read as Parquet ({type(error).__name__}): restore it.") from None
+        raise _unreadable(path, error) from None
     if unknown := sorted(names - set(schema.names)):
         raise LakeError(
             f"{path} has the columns {', '.join(unknown)}, which this version does not know: "
@@ -61,7 +61,23 @@ def read_table(
     )
 
 
+def has_other_columns(path: Path, table: str) -> bool:
+    """Whether a file was written by a version with other columns than today's.
+
+    Raises:
+        LakeError: when the file is damaged.
+    """
+    try:
+        return pq.read_schema(path).names != TABLES[table].schema.names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
 def write_table(rows: pa.Table, path: Path, mode: int = PUBLIC_FILE) -> None:
     """Put the rows in the place of `path`, whole or not at all."""
     with replacing(path, mode) as draft:
         pq.write_table(rows, draft, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+def _unreadable(path: Path, error: Exception) -> LakeError:
+    return LakeError(f"{path} cannot be read as Parquet ({type(error).__name__}): restore it.")

@@ -18,6 +18,8 @@ from tasks.settings import Settings
 from tests.archive.files import write_image, write_report
 from tests.archive.orthanc import Orthanc
 
+pytestmark = pytest.mark.orthanc
+
 STUDY, OTHER = "1.2.826.1", "1.2.826.2"
 SLICES = 24
 SETTINGS = Settings()

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from flows import shown as shown_room
@@ -18,19 +16,15 @@ from flows.findings import Bench, Findings, Work
 from flows.study import lost_study, screen_study
 from tasks.dicom.instance import Identity, Study
 from tasks.files import DiskFullError
-from tasks.infer.client import TritonClient
-from tasks.infer.prediction import Prediction
-from tasks.infer.slots import Slot
 from tasks.lifecycle import State
 from tasks.outcomes import ConfigurationError, Outcome, Reason, Warn
 from tasks.phantom.archive import write_archive
 from tasks.phantom.cases import Case, Plan
 from tasks.publish.journal import Journal
 from tasks.publish.result import StudyResult
-from tasks.settings import Inference
 from tests.archive.files import write_image
 from tests.builders import CORONAL, axial_series, localizer, study
-from tests.flows.benches import NOBODY, bench_at, studies_of, work_of
+from tests.flows.benches import Answering, bench_at, studies_of, work_of
 
 PATIENT = Identity("MRN-77123", "HOSPITAL", "Doe^Jane", "19500101", "ACC-9")
 SECRETS = ("MRN-77123", "Doe", "19500101", "ACC-9")
@@ -40,17 +34,6 @@ NUMBERS = (
     "attenuation_margin_hu trabecular_hu trabecular_hu_120kvp muscle_area_cm2 muscle_hu smi_cm2_m2 aorta_hu "
     "seconds_infer explain_path"
 )
-
-
-class Answering(TritonClient):
-    """In place of a server, where what comes after its answer is tested."""
-
-    def __init__(self) -> None:
-        super().__init__(NOBODY, Inference(shared_memory="off"))
-
-    def infer(self, crops: Slot | npt.NDArray[np.int16]) -> Prediction:
-        count = len(crops.pixels if isinstance(crops, Slot) else crops)
-        return Prediction(np.zeros(count, np.float32), np.zeros((count, 7, 7), np.float32), "1")
 
 
 @pytest.fixture

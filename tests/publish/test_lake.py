@@ -19,8 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.outcomes import ConfigurationError, Reason
+from tasks.publish.database import build_database
 from tasks.publish.lake import Lake
 from tasks.publish.lock import LakeBusyError
+from tasks.publish.query import worklist
 from tasks.publish.result import StudyResult
 from tasks.publish.storage import LakeError
 from tasks.schema import Decision, ReviewRow, RunRow, RunStatus, SchemaError
@@ -215,6 +217,16 @@ def test_a_file_of_an_older_version_is_read_and_of_a_newer_one_refused(tmp_path:
     pq.write_table(stored.append_column("brand_new", pa.array([1])), path)
     with pytest.raises(LakeError, match=r"brand_new.*newer"):
         lake.publish([result("2")])
+
+
+def test_the_queries_of_today_run_over_the_lake_of_an_older_version(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.publish([result()])
+    for path in (lake.root / "screenings").rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(path).read().drop_columns(["archive_gone_at"]), path)
+    with lake.locked("a test"):
+        build_database(lake)
+    assert worklist(lake)["archive_gone_at"].to_pylist() == [None]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
