@@ -5,7 +5,6 @@ There is one connection for each server and process, shared by its threads; `con
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,26 +16,16 @@ import httpcore
 import httpx
 
 from tasks.archive.dicomweb.credentials import Account, base_address, tls_context
-from tasks.archive.dicomweb.retries import TryAgain, pauses, retry_after_s
+from tasks.archive.dicomweb.failures import TryAgain, broken, pauses, refused
 from tasks.archive.dicomweb.transport import Deadline, Transport, answer_by
 from tasks.archive.load import Load
 from tasks.outcomes import ArchiveError, ConfigurationError
 from tasks.settings import DicomWeb, Network
 
-# Worth another try: the server says that it is busy, or that something broke.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What was asked for; 206 says that the server left something out of it, which shows in what is there.
 _CAME = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 # An answer that says that there is nothing.
 NOTHING = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-_REFUSALS = {
-    HTTPStatus.UNAUTHORIZED: "The archive does not know who asks (HTTP 401)",
-    HTTPStatus.FORBIDDEN: "The archive forbids this account to ask (HTTP 403)",
-}
-_ACCOUNT = (
-    "set OSTEOSCREEN_DICOMWEB__USER and OSTEOSCREEN_DICOMWEB__PASSWORD, or OSTEOSCREEN_DICOMWEB__TOKEN, or "
-    "name a file that holds one in OSTEOSCREEN_DICOMWEB__SECRET_FILE."
-)
 _PLAIN_JSON = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 BYTES_PER_MIB = 1024 * 1024
 
@@ -178,7 +167,7 @@ class Connection:
         except httpcore.TimeoutException:
             raise TryAgain("it was silent for too long") from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise _broken(error) from None
+            raise broken(error) from None
         except httpx.DecodingError:
             raise TryAgain("an answer came damaged") from None
         except ConfigurationError as error:  # a secret file that can no longer be read
@@ -189,7 +178,7 @@ class Connection:
         if response.status_code in NOTHING:
             return Answer(response.status_code, kind, b"", question.moved)
         if response.status_code not in _CAME:
-            raise _refused(response)
+            raise refused(response)
         declared = response.headers.get("Content-Length", "")
         _check_size(int(declared) if declared.isdecimal() else 0, question.limit_bytes)
         parts: list[bytes] = []
@@ -215,10 +204,6 @@ def connection_to(address: str, settings: DicomWeb, network: Network, load: Load
     return Connection(address, settings, network, load)
 
 
-class BadRequestError(ArchiveError):
-    """The server does not take the question as it was asked (HTTP 400)."""
-
-
 class _Abandoned(ArchiveError):  # noqa: N818 - nobody is there to see it
     """Nobody waits for the answer any more."""
 
@@ -226,44 +211,3 @@ class _Abandoned(ArchiveError):  # noqa: N818 - nobody is there to see it
 def _check_size(length: int, limit_bytes: int) -> None:
     if length > limit_bytes:
         raise ArchiveError(f"The archive's answer is longer than {limit_bytes / BYTES_PER_MIB:.0f} MiB.")
-
-
-def _refused(response: httpx.Response) -> Exception:
-    """What an answer other than the one that was asked for means."""
-    status = response.status_code
-    if status in PASSING:
-        return TryAgain(f"it answered with HTTP {status}", retry_after_s(response.headers))
-    if status in _REFUSALS:
-        return ArchiveError(f"{_REFUSALS[HTTPStatus(status)]}: {_ACCOUNT}")
-    if 300 <= status < 400:
-        return ArchiveError(
-            f"The archive sends requests elsewhere (HTTP {status}): give the address that it means."
-        )
-    kind = BadRequestError if status == HTTPStatus.BAD_REQUEST else ArchiveError
-    return kind(f"The archive answered with HTTP {status}: is the address that of its DICOMweb?")
-
-
-def _broken(error: Exception) -> Exception:
-    """What a connection that could not be made, or broke, means; none of its own words are shown."""
-    cause = _tls_error(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return ArchiveError(
-            "The archive's certificate is not believed: set OSTEOSCREEN_DICOMWEB__CA_BUNDLE to a file of the "
-            "authorities that signed it, and check the name in the address."
-        )
-    if cause is not None:
-        return ArchiveError(
-            "The archive refused TLS: check that it speaks https, and where it asks for a certificate set "
-            "OSTEOSCREEN_DICOMWEB__CLIENT_CERTIFICATE and OSTEOSCREEN_DICOMWEB__CLIENT_KEY."
-        )
-    if isinstance(error, httpcore.ConnectError):
-        return TryAgain("no connection to it could be made; is it running, and is the address right?")
-    return TryAgain("the connection broke")
-
-
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """What TLS had to say, below httpcore's errors; a connection that just ended is not its fault."""
-    below: BaseException | None = error
-    while below is not None and not isinstance(below, ssl.SSLError):
-        below = below.__cause__ or below.__context__
-    return None if isinstance(below, ssl.SSLEOFError) else below

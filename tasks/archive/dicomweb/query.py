@@ -9,8 +9,9 @@ from http import HTTPStatus
 
 import httpx
 
-from tasks.archive.dicomweb.client import BadRequestError, Connection
+from tasks.archive.dicomweb.client import Connection
 from tasks.archive.dicomweb.dicom_json import data_sets, fields_of, tag_key
+from tasks.archive.dicomweb.failures import BadRequestError
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom import fields as f
 from tasks.dicom.fields import Fields

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.archive.dicomweb import DicomWebPeer, retries
+from tasks.archive.dicomweb import DicomWebPeer, failures
 from tasks.settings import Cluster, DicomWeb, Network, Settings
 from tests.archive.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.archive.files import write_image
@@ -50,7 +50,7 @@ def proxy(filled: Orthanc) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def peer_at(monkeypatch: pytest.MonkeyPatch) -> MakePeer:
     """Makes peers that are soon tired: (address, settings of the network, settings of DICOMweb)."""
-    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(failures, "FIRST_PAUSE_S", 0.01)
 
     def make(address: str, network: dict[str, Any] | None = None, **dicomweb: Any) -> DicomWebPeer:  # noqa: ANN401
         impatient = {"connect_timeout_s": 2.0, "read_timeout_s": 0.4, "answer_timeout_s": 4.0, "retries": 2}
