@@ -25,17 +25,28 @@ from tasks.settings import load_settings
 
 @flow(name="backfill")
 def backfill(
-    archive: Annotated[str, Field(description="A folder, https://host/dicom-web, or dimse://AET@host:port.")],
-    first_day: Annotated[date, Field(description="First study date.")],
-    last_day: Annotated[date, Field(description="Last study date.")],
-    lake: Annotated[Path | None, Field(description="Folder of the results; default: the settings'.")] = None,
-    only: Annotated[str | None, Field(description="Hours to work in, such as 20:00-06:00.")] = None,
-    time_zone: Annotated[str | None, Field(description="Whose hours, such as Europe/Berlin.")] = None,
-    max_requests: Annotated[int | None, Field(ge=1, description="Requests to the archive at once.")] = None,
-    max_mb_per_s: Annotated[float | None, Field(gt=0, description="MB a second from the archive.")] = None,
-    show_progress: Annotated[bool, Field(description="Print a bar, or lines.")] = True,
+    archive: str,
+    first_day: date,
+    last_day: date,
+    lake: Path | None = None,
+    only: str | None = None,
+    time_zone: str | None = None,
+    max_requests: Annotated[int | None, Field(ge=1)] = None,
+    max_mb_per_s: Annotated[float | None, Field(gt=0)] = None,
+    show_progress: bool = True,
 ) -> BackfillRecord:
     """Screen every study of these days that has no row yet, window by window, the newest first.
+
+    Args:
+        archive: A folder, https://host/dicom-web, or dimse://AET@host:port.
+        first_day: First study date.
+        last_day: Last study date.
+        lake: Folder of the results; default from the settings.
+        only: Hours to work in, such as 20:00-06:00; default all.
+        time_zone: Whose hours, such as Europe/Berlin; default from the settings, else this machine's.
+        max_requests: Requests to the archive at once; default from the settings.
+        max_mb_per_s: MB a second from the archive; default from the settings.
+        show_progress: Print a bar, or lines.
 
     Returns:
         What was done.

@@ -12,6 +12,7 @@ import typer
 
 from flows import show
 from flows.commands.backfill import backfill
+from flows.commands.deploy import deploy
 from flows.console import (
     ARCHIVE_HELP,
     DAY,
@@ -105,6 +106,7 @@ def screen(
 
 
 app.command()(backfill)
+app.command()(deploy)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,8 @@ from urllib.request import urlopen
 from flows.orchestrator import configure_prefect, is_full
 from tasks.files import DiskFullError
 from tasks.infer.watchdog import die_with_parent
-from tasks.outcomes import OsteoscreenError
+from tasks.outcomes import ConfigurationError, OsteoscreenError
+from tasks.publish.lock import exclusive, holder
 
 API_URL = "PREFECT_API_URL"
 # A loaded machine that makes its first database has been seen to take more than 20 s.
@@ -36,6 +37,8 @@ _AS_PREFECT_DOES = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
+# Held, with the address in it, by whoever serves a lake's runs and their page: others report there too.
+_SERVED = "served.lock"
 
 
 class OrchestratorError(OsteoscreenError):
@@ -60,8 +63,12 @@ def orchestrated(lake: Path, *, debug: bool = False) -> Iterator[None]:
     if API_URL in os.environ:
         yield
         return
-    log = Path(os.environ["PREFECT_HOME"]) / "server.log"
-    server, os.environ[API_URL] = _start(log)
+    home = Path(os.environ["PREFECT_HOME"])
+    if running := holder(home / _SERVED):
+        os.environ[API_URL] = running.split()[0]
+        yield
+        return
+    server, os.environ[API_URL] = _start(home / "server.log")
     try:
         yield
     except Exception:
@@ -73,12 +80,43 @@ def orchestrated(lake: Path, *, debug: bool = False) -> Iterator[None]:
         _stop(server)
 
 
+@contextmanager
+def served(lake: Path, port: int, *, debug: bool = False) -> Iterator[str]:
+    """As `orchestrated`, for as long as deployments are served: with a scheduler, and a page on a port.
+
+    Yields:
+        The address of the page.
+
+    Raises:
+        ConfigurationError: when the port is taken, or the lake's folder cannot be used.
+        LakeBusyError: when the lake's deployments are served already.
+        OrchestratorError: when the server does not start.
+    """
+    configure_prefect(lake, debug=debug)
+    if API_URL in os.environ:
+        yield os.environ[API_URL].removesuffix("/api")
+        return
+    home, page = Path(os.environ["PREFECT_HOME"]), f"http://127.0.0.1:{port}"
+    with exclusive(home / _SERVED, f"{page}/api"):
+        if not _is_free(port):
+            raise ConfigurationError(f"Port {port} is taken: name another with --port.")
+        server = _launch(port, home / "server.log", {"PREFECT_UI_STATIC_DIRECTORY": str(home / "page")})
+        try:
+            if not _is_ready(server, f"{page}/api"):
+                raise OrchestratorError(f"The Prefect server does not start (log: {home / 'server.log'}).")
+            os.environ[API_URL] = f"{page}/api"
+            yield page
+        finally:
+            os.environ.pop(API_URL, None)
+            _stop(server)
+
+
 def _start(log: Path) -> tuple[subprocess.Popen[bytes], str]:
     """A server that answers, and the address of its API."""
     for _ in range(_TRIES):
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        server = _launch(port, log)
+        server = _launch(port, log, _AS_PREFECT_DOES)
         try:
             if _is_ready(server, url):
                 return server, url
@@ -91,7 +129,7 @@ def _start(log: Path) -> tuple[subprocess.Popen[bytes], str]:
     )
 
 
-def _launch(port: int, log: Path) -> subprocess.Popen[bytes]:
+def _launch(port: int, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     origin = find_spec("prefect")
     assert origin is not None and origin.origin is not None  # noqa: S101 - a dependency of ours
     packages = Path(origin.origin).parents[1]
@@ -102,7 +140,7 @@ def _launch(port: int, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as lines:
         return subprocess.Popen(
             command,
-            env=os.environ | _AS_PREFECT_DOES,
+            env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=lines,
             stderr=lines,
@@ -130,6 +168,11 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+        return asking.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _free_port() -> int:
