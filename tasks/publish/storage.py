@@ -68,7 +68,7 @@ def has_other_columns(path: Path, table: str) -> bool:
         LakeError: when the file is damaged.
     """
     try:
-        return pq.read_schema(path).names != TABLES[table].schema.names
+        return bool(pq.read_schema(path).names != TABLES[table].schema.names)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(path, error) from None
 
