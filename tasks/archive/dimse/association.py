@@ -246,4 +246,7 @@ def _why_not(association: Association, address: Address, calling: str) -> NotNow
     if answer is not None and answer.result == 0:
         return ArchiveError(f"{place} offers nothing that we ask for: neither queries nor images of CT.")
     secured = ", or the two sides do not believe each other's certificates" if address.tls else ""
-    return NotNow(f"nothing answers on that host and port, or it ended the connection at once{secured}")
+    return NotNow(
+        f"nothing answers on that host and port, or it ended the connection at once{secured}; see whether it "
+        "runs, and can be reached from here"
+    )

@@ -23,6 +23,8 @@ from tasks.dicom.stack import is_placed
 FEWEST_TO_PREDICT = 16
 # Positions are written to 0.01 mm or finer, and steps that are no round number are rounded in each.
 SAME_POSITION_MM = 0.02
+# Headers are written to six digits after the point at most: what arithmetic leaves beyond them is cut off.
+WRITTEN_DIGITS = 6
 # What an image that comes later may differ by: rounding twice.
 AS_PREDICTED_MM = 2 * SAME_POSITION_MM
 # Slices of CT lie at least this far apart; less is one position written twice.
@@ -240,7 +242,10 @@ def _line(points: Sequence[tuple[int, Sequence[float]]]) -> Callable[[int], tupl
 
     def place(number: int) -> tuple[float, ...]:
         part = (number - low) / (high - low)
-        return tuple(a + part * (b - a) for a, b in zip(start, end, strict=True))
+        return tuple(
+            a if a == b else round(a + part * (b - a), WRITTEN_DIGITS)
+            for a, b in zip(start, end, strict=True)
+        )
 
     for number, point in points:
         if any(abs(a - b) > SAME_POSITION_MM for a, b in zip(place(number), point, strict=True)):

@@ -104,10 +104,7 @@ class Lines:
 
     def unavailable(self, what: str) -> ArchiveError:
         """The error of a peer that was asked in vain."""
-        return ArchiveError(
-            f"The DIMSE peer at {self.address.place} gave no answer: {what}. See whether it runs and can be "
-            "reached from here."
-        )
+        return ArchiveError(f"The DIMSE peer at {self.address.place} gave no usable answer: {what}.")
 
     def close(self) -> None:
         """Release every association that is not in use."""

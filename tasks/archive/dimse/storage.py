@@ -106,7 +106,7 @@ class Storage:
                 title,
                 entity.supported_contexts,
                 ssl_context=self._tls,
-                evt_handlers=[(evt.EVT_C_STORE, self._store)],
+                evt_handlers=[(evt.EVT_REQUESTED, _prefer_as_offered), (evt.EVT_C_STORE, self._store)],
                 request_handler=_Handler,
             )
         except OSError as error:
@@ -118,6 +118,23 @@ class Storage:
         server.admit(self._hosts, self._bounds)
         threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
         return server
+
+
+def _prefer_as_offered(event: evt.Event) -> None:
+    """Of several transfer syntaxes in one offer take the sender's first, which is the one that it has.
+
+    pynetdicom would take our first, and not every sender can transcode to that.
+    """
+    offered = event.assoc.requestor.requested_contexts
+    for context in event.assoc.acceptor.supported_contexts:
+        first = [
+            syntax
+            for offer in offered
+            if offer.abstract_syntax == context.abstract_syntax
+            for syntax in offer.transfer_syntax
+            if syntax in context.transfer_syntax
+        ]
+        context.transfer_syntax = list(dict.fromkeys([*first, *context.transfer_syntax]))
 
 
 def check(settings: Dimse, *, tls: bool) -> None:

@@ -27,6 +27,7 @@ from tests.archive.files import write_image
 from tests.archive.orthanc import LOOPBACK, Orthanc
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+IMPLICIT, JPEG_LOSSLESS = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70"
 
 
 def headers_of(peer: DimsePeer) -> tuple[Instance, ...]:
@@ -191,6 +192,16 @@ def test_what_was_not_asked_for_is_refused(listening: Destination, slices: list[
     association = entity.associate(LOOPBACK, listening.port, ae_title=listening.title)
     assert association.is_established
     assert association.send_c_store(dcmread(slices[0])).Status == NOT_ASKED_FOR
+    association.release()
+
+
+@pytest.mark.parametrize("offered", [(JPEG_LOSSLESS, IMPLICIT), (IMPLICIT, JPEG_LOSSLESS)])
+def test_a_sender_may_send_what_it_has(listening: Destination, offered: tuple[str, str]) -> None:
+    entity = AE("DCMTK")
+    entity.add_requested_context(CT, list(offered))
+    association = entity.associate(LOOPBACK, listening.port, ae_title=listening.title)
+    (context,) = association.accepted_contexts
+    assert context.transfer_syntax == [offered[0]]
     association.release()
 
 
