@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 
@@ -52,13 +52,14 @@ class DimsePeer:
     kind = SCHEME
 
     def __init__(self, address: str, settings: Settings) -> None:
+        self._text = address
         self._address = Address.parse(address)
         self._settings = settings
         self._store = Store()
         check(settings.dimse, tls=self._address.tls)
 
-    def __reduce__(self) -> tuple[Callable[[Address, Settings], DimsePeer], tuple[Address, Settings]]:
-        return _again, (self._address, self._settings)
+    def __reduce__(self) -> tuple[type[DimsePeer], tuple[str, Settings]]:
+        return DimsePeer, (self._text, self._settings)
 
     @property
     def key(self) -> str:
@@ -164,12 +165,6 @@ def _retrieval_of(address: Address, key: str, settings: Settings) -> Retrieval:
             load = shared_load(key, settings.network, settings.cluster)
             _retrievals[name] = Retrieval(address, settings.dimse, Limits(settings.network, load))
         return _retrievals[name]
-
-
-def _again(address: Address, settings: Settings) -> DimsePeer:
-    peer = DimsePeer.__new__(DimsePeer)
-    peer._address, peer._settings, peer._store = address, settings, Store()
-    return peer
 
 
 def _check(is_within: bool, what: str) -> None:

@@ -1,21 +1,15 @@
-"""How images come: by C-GET or C-MOVE, whichever a real peer has; and to whom the storage SCP listens."""
+"""How images come: by C-GET or C-MOVE, whichever a real peer has."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pynetdicom import AE
 
 from tasks.archive.dimse import DimsePeer
-from tasks.archive.dimse.arrivals import NOT_ASKED_FOR, Arrivals
-from tasks.archive.dimse.lines import Limits
-from tasks.archive.dimse.storage import Storage
-from tasks.archive.load import Load
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.header import read_header
 from tasks.dicom.instance import Instance
@@ -25,9 +19,6 @@ from tests.archive.dimse.conftest import NETWORK, SERIES, SLICES, STUDY, Destina
 from tests.archive.dimse.dcmqrscp import Dcmqrscp
 from tests.archive.files import write_image
 from tests.archive.orthanc import LOOPBACK, Orthanc
-
-CT = "1.2.840.10008.5.1.4.1.1.2"
-IMPLICIT, JPEG_LOSSLESS = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70"
 
 
 def headers_of(peer: DimsePeer) -> tuple[Instance, ...]:
@@ -170,45 +161,6 @@ def test_a_port_that_another_holds_is_waited_for_and_then_named(dcmqrscp: Dcmqrs
         peer = DimsePeer(dcmqrscp.dimse, settings(taken, network=hasty))
         with pytest.raises(ArchiveError, match=r"dimse\.storage is in use"):
             headers_of(peer)
-
-
-@pytest.fixture
-def listening(destination: Destination) -> Iterator[Destination]:
-    """Where a storage SCP listens for a peer of this host that was asked for nothing."""
-    storage = Storage(
-        settings(destination).dimse,
-        LOOPBACK,
-        tls=False,
-        bounds=Limits(NETWORK, Load(1)).bounds(),
-        store=Arrivals(max_bytes=1_000_000).store,
-    )
-    with storage.listening(time.monotonic() + 5):
-        yield destination
-
-
-def test_what_was_not_asked_for_is_refused(listening: Destination, slices: list[Path]) -> None:
-    entity = AE("DCMTK")
-    entity.add_requested_context(CT)
-    association = entity.associate(LOOPBACK, listening.port, ae_title=listening.title)
-    assert association.is_established
-    assert association.send_c_store(dcmread(slices[0])).Status == NOT_ASKED_FOR
-    association.release()
-
-
-@pytest.mark.parametrize("offered", [(JPEG_LOSSLESS, IMPLICIT), (IMPLICIT, JPEG_LOSSLESS)])
-def test_a_sender_may_send_what_it_has(listening: Destination, offered: tuple[str, str]) -> None:
-    entity = AE("DCMTK")
-    entity.add_requested_context(CT, list(offered))
-    association = entity.associate(LOOPBACK, listening.port, ae_title=listening.title)
-    (context,) = association.accepted_contexts
-    assert context.transfer_syntax == [offered[0]]
-    association.release()
-
-
-def test_another_called_title_is_refused(listening: Destination) -> None:
-    entity = AE("DCMTK")
-    entity.add_requested_context(CT)
-    assert entity.associate(LOOPBACK, listening.port, ae_title="OTHER").is_rejected
 
 
 def test_nobody_listens_when_nothing_is_under_way(
