@@ -7,6 +7,7 @@ holds one is refused, and no message of this module shows a part of one.
 from __future__ import annotations
 
 import base64
+import os
 import re
 import ssl
 import stat
@@ -118,7 +119,7 @@ def read_secret(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            mode = path.stat().st_mode
+            mode = os.fstat(file.fileno()).st_mode
             content = file.read(MAX_SECRET_BYTES)
         secret = content.decode().strip()
     except (OSError, UnicodeDecodeError):

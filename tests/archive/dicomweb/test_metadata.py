@@ -148,6 +148,14 @@ def test_the_syntax_is_known_where_it_is_the_only_one() -> None:
     assert instance_of(two, "1.2.3", "1.2.3.4").transfer_syntax_uid == ""
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Pixel measures within pixel measures."""
+    content: dict[str, Any] = {}
+    for _ in range(depth):
+        content = {"00289110": {"vr": "SQ", "Value": [content]}}
+    return content
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -164,6 +172,8 @@ def test_the_syntax_is_known_where_it_is_the_only_one() -> None:
         ({"MODALITY_LUT_SEQUENCE": {"vr": "SQ", "Value": [{}]}}, "lookup"),
         ({"PER_FRAME_GROUPS": {"vr": "SQ", "Value": [{"00209113": 7}]}}, "functional groups"),
         ({"SHARED_GROUPS": {"vr": "SQ", "Value": ["x"]}}, "functional groups"),
+        ({"SHARED_GROUPS": {"vr": "SQ", "Value": [nested(200)]}}, "functional groups"),
+        ({"SHARED_GROUPS": {"vr": "SQ", "Value": [nested(900)]}}, "functional groups"),
     ],
 )
 def test_an_instance_of_no_use_says_so(changed: dict[str, object], words: str) -> None:

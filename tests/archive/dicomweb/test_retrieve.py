@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.archive.dicomweb import DicomWebPeer, metadata
+from tasks.archive.load import Load
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.instance import Instance
 from tasks.dicom.source import InstanceSource
@@ -34,6 +35,7 @@ from tests.archive.faulty_proxy import (
 )
 from tests.archive.files import write_image
 from tests.archive.orthanc import Orthanc
+from tests.dicom.files import enhanced_ct, file_bytes
 
 pytestmark = pytest.mark.orthanc
 
@@ -280,6 +282,44 @@ def test_closing_waits_for_nothing_and_others_go_on(
     again = peer.source()
     assert again.open(headers[5])[0].sop_instance_uid == headers[5].sop_instance_uid
     again.close()
+
+
+def test_every_byte_is_accounted_for_before_the_next_is_taken(
+    proxy: FaultyProxy, peer_at: MakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[int] = []
+
+    def spend(load: Load, count: int) -> float:
+        spent.append(count)
+        return 0.0
+
+    monkeypatch.setattr(Load, "spend", spend)
+    opened(peer_at(f"{proxy.url}/dicom-web"))
+    assert sum(spent) == proxy.sent > 0
+
+
+def test_an_image_of_many_frames_is_fetched_once_and_when_it_is_opened(
+    filled: Orthanc, proxy: FaultyProxy, peer_at: MakePeer
+) -> None:
+    enhanced = enhanced_ct([1.0, 2.0, 3.0])
+    enhanced.StudyInstanceUID, enhanced.SeriesInstanceUID = "1.2.6", "1.2.6.1"
+    enhanced.SOPInstanceUID = "1.2.6.1.1"
+    filled.store([file_bytes(enhanced)])
+    try:
+        peer = peer_at(f"{proxy.url}/dicom-web")
+        headers = headers_of(peer, "1.2.6")
+        source = peer.source()
+        source.want(headers * 3)
+        assert proxy.count(IMAGE) == 0
+        for _ in headers[0].frames:
+            instance, read = source.open(headers[0])
+            assert instance.frames == headers[0].frames
+            assert instance.pixel_offset is not None
+            assert read(instance.pixel_offset, 100) == enhanced.PixelData[:100]
+        assert proxy.count(IMAGE) == 1
+        source.close()
+    finally:
+        filled.delete_study("1.2.6")
 
 
 def test_every_byte_that_came_is_counted(proxy: FaultyProxy, peer_at: MakePeer, files: list[Path]) -> None:
