@@ -149,7 +149,7 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
     assert volume and anatomy and selected  # noqa: S101 - the steps before left them
     header = selected.stack.planes[0].instance
     vertebrae, doubts = _measure_bodies(volume, anatomy.bodies, header.kvp, bench.settings)
-    muscle = measure_muscle(volume, anatomy)
+    muscle = measure_muscle(volume, anatomy, bench.settings.muscle)
     smi = smi_cm2_m2(muscle, header.patient_height_m)
     if muscle is None:
         doubts.append(Warn.MUSCLE_NOT_MEASURED)

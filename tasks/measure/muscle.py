@@ -65,7 +65,7 @@ class Muscle:
     z_mm: float
 
 
-def measure_muscle(stack: SliceStack, anatomy: Anatomy, limits: MuscleArea | None = None) -> Muscle | None:
+def measure_muscle(stack: SliceStack, anatomy: Anatomy, limits: MuscleArea) -> Muscle | None:
     """Paraspinal muscle at T12, or where that is not covered at L1 or T11.
 
     Decodes one slice, which the vertebra's own measurement needs as well.
@@ -77,7 +77,6 @@ def measure_muscle(stack: SliceStack, anatomy: Anatomy, limits: MuscleArea | Non
     body = _best_body(anatomy.bodies)
     if body is None:
         return None
-    limits = limits or MuscleArea()
     grid, canal_column = _grid(anatomy.column, body)
     index = stack.geometry.nearest(body.z_mm)
     hu = ndimage.gaussian_filter(sample(stack.hu(index), stack.geometry, grid), SMOOTH_MM / STEP_MM)
