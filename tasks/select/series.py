@@ -59,15 +59,9 @@ class Selected:
     series_uid: str
     stack: Stack
     kernel: str
-    kernel_class: Kernel
-    thickness_mm: float
     age_years: float | None
     warnings: tuple[Warn, ...]
     judgements: tuple[Judgement, ...]
-
-    def covers(self, settings: Settings) -> bool:
-        """Whether enough of the body is covered; asked after contrast is judged from the image."""
-        return self.stack.coverage_mm >= settings.selection.min_coverage_mm
 
 
 def select_series(study: Study, settings: Settings, known_osteoporosis: KnownPatients = ()) -> Selected:
@@ -184,8 +178,6 @@ def _selected(
         series_uid=candidate.series_uid,
         stack=candidate.stack,
         kernel=candidate.first.kernel if candidate.first else "",
-        kernel_class=candidate.kernel,
-        thickness_mm=candidate.thickness_mm,
         age_years=patient.age_years,
         warnings=tuple(warnings),
         judgements=(*own, *others),
