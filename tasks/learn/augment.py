@@ -36,12 +36,6 @@ def augment(hu: Tensor, side: int, generator: torch.Generator) -> Tensor:
     return _add_noise(hu, generator)
 
 
-def cut_middle(hu: Tensor, side: int) -> Tensor:
-    """The middle `side` × `side` pixels of every crop."""
-    edge = (hu.shape[-1] - side) // 2
-    return hu[..., edge : edge + side, edge : edge + side]
-
-
 def _move(hu: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """Turn, scale, shift and mirror each crop, in one interpolation."""
     batch, size = hu.shape[0], hu.shape[-1]

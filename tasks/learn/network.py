@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CROP_PIXELS = 224
-HEATMAP_CELLS = 7
 FEATURES = 1024
 
 
