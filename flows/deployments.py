@@ -6,12 +6,16 @@ wait for a whole backfill, and not for the studies at work.
 
 from __future__ import annotations
 
+import asyncio
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-from prefect import Flow, flow, serve
+from prefect import Flow, flow
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
@@ -72,7 +76,18 @@ def deployments(archive: str, settings: Settings) -> tuple[RunnerDeployment, ...
 
 def serve_deployments(archive: str, settings: Settings) -> None:
     """Register them and work off their runs, each in a process of its own, until stopped."""
-    serve(*deployments(archive, settings), print_starting_message=False)
+    runner = _Served(name=NAME)
+    for deployment in deployments(archive, settings):
+        runner.add_deployment(deployment)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(runner.start())
+
+
+class _Served(Runner):
+    """Ends on SIGTERM as on Ctrl-C; Prefect's own handler leaves its runs without a stop."""
+
+    def handle_sigterm(self, *_args: object, **_kwargs: object) -> None:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _deployment(
