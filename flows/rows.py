@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flows.findings import Bench, Findings, Vertebra, Work
+from tasks.dicom.dates import calendar_day
 from tasks.dicom.instance import Instance, Series, Study
 from tasks.infer.manifest import Manifest
 from tasks.outcomes import Outcome, StudyEnded, Warn
@@ -81,7 +82,7 @@ def _header_columns(header: Instance | None) -> dict[str, Any]:
     if header is None:
         return {}
     return {
-        "study_date": _day(header.study_date),
+        "study_date": calendar_day(header.study_date),
         "age_years": age_years(header.age_text, header.identity.birth_date, header.study_date),
         "sex": header.sex if header.sex in ("F", "M", "O") else None,
         "manufacturer": header.manufacturer or None,
@@ -207,7 +208,7 @@ def _series_rows(run_id: str, work: Work, findings: Findings) -> tuple[SeriesRow
 
 def _series_header_columns(series: Series, header: Instance) -> dict[str, Any]:
     return {
-        "study_date": _day(header.study_date),
+        "study_date": calendar_day(header.study_date),
         "modality": header.modality if header.modality in SHOWN_TERMS else None,
         "series_number": header.series_number,
         "slice_thickness_mm": header.slice_thickness_mm,
@@ -242,13 +243,6 @@ def _accession_row(work: Work, header: Instance | None) -> AccessionRow | None:
 def _fitting(table: str, values: dict[str, Any]) -> dict[str, Any]:
     """What a header claims, without what cannot be (a negative tube voltage) and would stop the night."""
     return TABLES[table].fitting(values)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text.strip(), "%Y%m%d").date()
-    except ValueError:
-        return None
 
 
 def _most_common(values: Sequence[str]) -> str | None:

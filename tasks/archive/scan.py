@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from tasks.dicom.dates import calendar_day
 from tasks.dicom.instance import Study
 
 CONTENT_KEY_DIGITS = 32
 """128 bits: no two contents of one archive will ever share a key."""
+
+study_day = calendar_day
+"""The day of a StudyDate, by which a window chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +153,6 @@ class Scan:
             KeyError: when the archive holds no such study.
         """
         return self._full(study_uid)
-
-
-def study_day(text: str) -> date | None:
-    """A StudyDate (YYYYMMDD, dashes or dots allowed); None when it is no date."""
-    try:
-        return date.fromisoformat(text.replace(".", "").replace("-", "").strip())
-    except ValueError:
-        return None
 
 
 def _by_date(summary: StudySummary) -> tuple[date, str]:

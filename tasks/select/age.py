@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+
+from tasks.dicom.dates import calendar_day
 
 _AGE_STRING = re.compile(r"^\s*(\d{1,3})\s*([YMWD])\s*$")
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
@@ -12,7 +13,7 @@ OLDEST_YEARS = 122.0
 
 
 def age_years(age_text: str, birth_date: str, study_date: str) -> float | None:
-    """Age from PatientAge (`058Y`, `018M`), else from the dates (YYYYMMDD, dashes allowed).
+    """Age from PatientAge (`058Y`, `018M`), else from the dates.
 
     Zero is what de-identification writes (`000Y`, or a birth date that is the study date) and means unknown,
     and so does an age that nobody reaches.
@@ -28,7 +29,7 @@ def _from_text(age_text: str) -> float | None:
 
 
 def _from_dates(birth_date: str, study_date: str) -> float | None:
-    born, studied = _date(birth_date), _date(study_date)
+    born, studied = calendar_day(birth_date), calendar_day(study_date)
     if born is None or studied is None:
         return None
     return _plausible((studied - born).days / _PER_YEAR["D"])
@@ -36,13 +37,3 @@ def _from_dates(birth_date: str, study_date: str) -> float | None:
 
 def _plausible(years: float) -> float | None:
     return years if 0 < years <= OLDEST_YEARS else None
-
-
-def _date(text: str) -> date | None:
-    digits = text.replace("-", "").replace(".", "").strip()
-    if not re.fullmatch(r"\d{8}", digits):
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None

@@ -35,6 +35,11 @@ def test_a_refused_study_carries_what_its_header_says(bench: Bench) -> None:
     assert (row.run_id, row.model_label) == ("run-1", bench.manifest.label)
 
 
+def test_a_row_has_the_day_by_which_its_study_was_chosen(bench: Bench) -> None:
+    as_acr_nema_wrote_it = study(axial_series(6, study_date="2024.03.15"))
+    assert screen_study(bench, work_of(as_acr_nema_wrote_it)).screening.study_date == date(2024, 3, 15)
+
+
 def test_the_row_of_a_selected_study_says_what_reading_cost(bench: Bench) -> None:
     row = screen_study(bench, work_of(study(axial_series(200)))).screening
     assert (row.series_uid, row.kvp, row.kernel) == ("1.2.3.1", 120.0, "B30f")
