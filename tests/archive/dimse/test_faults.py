@@ -19,6 +19,8 @@ from tests.archive.dimse.conftest import NETWORK, SERIES, SLICES, STUDY, setting
 from tests.archive.dimse.proxy import Fault, Proxy, running_proxy
 from tests.archive.orthanc import LOOPBACK, Orthanc, free_port, running_orthanc
 
+pytestmark = pytest.mark.orthanc
+
 # For peers that never answer: there is nothing to wait for.
 IMPATIENT = NETWORK.model_copy(update={"connect_timeout_s": 0.5, "read_timeout_s": 0.5})
 # Whatever happens ends within this: the time-outs of every try, and much more for a loaded machine.

@@ -20,6 +20,8 @@ from tests.archive.dimse.conftest import SERIES, SLICES, STUDY, settings
 from tests.archive.files import write_image
 from tests.archive.orthanc import Orthanc
 
+pytestmark = pytest.mark.orthanc
+
 # What only a file has; an index tells nothing of it, and `open` does.
 OF_A_FILE = {"source", "size_bytes", "content_token", "pixel_offset", "pixel_length", "padding_value"}
 DAY = date(2024, 3, 15)

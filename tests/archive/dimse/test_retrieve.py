@@ -20,6 +20,8 @@ from tests.archive.dimse.dcmqrscp import Dcmqrscp
 from tests.archive.files import write_image
 from tests.archive.orthanc import LOOPBACK, Orthanc
 
+pytestmark = [pytest.mark.orthanc, pytest.mark.dcmtk]
+
 
 def headers_of(peer: DimsePeer) -> tuple[Instance, ...]:
     return peer.headers(ListedStudy(STUDY), [ListedSeries(SERIES)])

@@ -15,6 +15,8 @@ from tests.archive.dimse.conftest import SERIES, SLICES, STUDY, Destination, set
 from tests.archive.orthanc import LOOPBACK, Orthanc, free_port, running_orthanc
 from tests.archive.papers import Papers, papers_in
 
+pytestmark = pytest.mark.orthanc
+
 NIGHT = Destination("NIGHT", free_port())
 
 
