@@ -70,10 +70,11 @@ class WadoInstances:
         return self._moved
 
     def want(self, instances: Sequence[Instance]) -> None:
-        """As `InstanceSource.want`; those wanted last come last."""
-        for instance in instances:
-            if instance.source not in self._under_way:
-                self._wanted.setdefault(instance.source, instance)
+        """As `InstanceSource.want`; what was wanted before, and is not wanted now, makes room."""
+        wanted = {instance.source: instance for instance in instances}
+        for name in self._under_way.keys() - wanted.keys():
+            self._under_way.pop(name).cancel()
+        self._wanted = OrderedDict(item for item in wanted.items() if item[0] not in self._under_way)
         self._fetch_ahead()
 
     def open(self, instance: Instance) -> tuple[Instance, Read]:

@@ -234,6 +234,18 @@ def test_what_is_wanted_is_fetched_a_little_ahead_and_each_image_once(
     source.close()
 
 
+def test_what_is_no_longer_wanted_makes_room(proxy: FaultyProxy, peer_at: MakePeer, long_series: str) -> None:
+    peer = peer_at(f"{proxy.url}/dicom-web", {"max_requests": 2})
+    headers = headers_of(peer, long_series)
+    source = peer.source()
+    source.want(headers[:10])
+    source.want(headers[10:])
+    for header in headers[10:]:
+        assert source.open(header)[0].sop_instance_uid == header.sop_instance_uid
+    assert len(headers[10:]) <= proxy.count(IMAGE) <= len(headers[10:]) + 4
+    source.close()
+
+
 def test_no_more_requests_than_allowed_are_under_way(
     proxy: FaultyProxy, peer_at: MakePeer, long_series: str
 ) -> None:
