@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.archive import load as module
@@ -36,6 +36,7 @@ def clock() -> Iterator[Clock]:
         yield clock
 
 
+@settings(deadline=None)
 @given(
     per_s=st.integers(1, 10**9),
     steps=st.lists(st.tuples(st.integers(0, 10**8), st.floats(0, 5)), max_size=50),

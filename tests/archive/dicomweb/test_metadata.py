@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
@@ -207,6 +207,7 @@ elements = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(content=st.dictionaries(tags | st.text(max_size=8), elements | anything, max_size=12))
 def test_whatever_json_holds_comes_to_an_instance(content: dict[str, object]) -> None:
     body = json.dumps([content, as_json(enhanced_ct([1.0, 2.0])) | content]).encode()
@@ -215,6 +216,7 @@ def test_whatever_json_holds_comes_to_an_instance(content: dict[str, object]) ->
         assert (told.study_uid, told.series_uid) == ("1.2.3", "1.2.3.4")
 
 
+@settings(deadline=None)
 @given(body=st.binary(max_size=60) | st.text(alphabet='[]{}",: 0.eN\\', max_size=60).map(str.encode))
 def test_whatever_a_body_holds_is_read_or_refused(body: bytes) -> None:
     try:
@@ -224,6 +226,7 @@ def test_whatever_a_body_holds_is_read_or_refused(body: bytes) -> None:
     assert all(isinstance(content, dict) for content in found)
 
 
+@settings(deadline=None)
 @given(
     contents=st.lists(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3)), max_size=5),
     indent=st.none() | st.integers(0, 3),
@@ -244,6 +247,7 @@ def test_more_images_than_a_series_has_are_refused(monkeypatch: pytest.MonkeyPat
 boundaries = st.text("abcXYZ0123456789-_'()+,./:=?", min_size=1, max_size=70)
 
 
+@settings(deadline=None)
 @given(
     content=st.binary(max_size=200), boundary=boundaries, preamble=st.sampled_from([b"", b"\r\n", b"x\r\n"])
 )
@@ -255,6 +259,7 @@ def test_a_part_is_found_whatever_it_holds(content: bytes, boundary: str, preamb
     assert bytes(dicom_file(kind, body)) == content.partition(b"\r\n" + delimiter)[0]
 
 
+@settings(deadline=None)
 @given(kind=st.text(max_size=60) | st.just("multipart/related; boundary=b"), body=st.binary(max_size=60))
 def test_whatever_an_answer_is_gives_bytes_or_a_reason(kind: str, body: bytes) -> None:
     try:
