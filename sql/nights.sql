@@ -21,7 +21,8 @@ SELECT
     found = scored + excluded + failed AS is_complete,
     coalesce(high, 0) AS high, coalesce(intermediate, 0) AS intermediate, coalesce(low, 0) AS low,
     unchanged, resumed, arriving, gone, archive_note,
-    round(60 * found / nullif(seconds, 0), 1) AS studies_per_minute,
+    -- of the studies that this run worked on
+    round(60 * (found - unchanged - resumed) / nullif(seconds, 0), 1) AS studies_per_minute,
     round(slices_read / nullif(slices_total, 0), 3) AS share_of_slices_read,
     bytes_read,
     model_name, model_version, model_label, pipeline_version, archive, problem

@@ -83,7 +83,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         scored=9,
         excluded=1,
         failed=1,
-        seconds=66.0,
+        unchanged=1,
+        seconds=60.0,
         slices_total=1000,
         slices_read=333,
     )
