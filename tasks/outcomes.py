@@ -97,7 +97,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.THICK_SLICES: "The slices are too thick to measure trabecular bone.",
     Reason.UNEVEN_SPACING: "The slices are not evenly spaced, so lengths along the body cannot be trusted.",
     Reason.GANTRY_TILT: "The gantry was tilted, so slices are sheared against the body axis.",
-    Reason.ANISOTROPIC_PIXELS: "The pixels are not square.",
+    Reason.ANISOTROPIC_PIXELS: "The pixels are not square, or the header contradicts itself on their size.",
     Reason.CONTRAST_ENHANCED: "Intravenous contrast is present, which raises bone attenuation.",
     Reason.TOO_YOUNG: "The patient is younger than the ages for which the method was studied.",
     Reason.AGE_UNKNOWN: "The patient's age is not known, so eligibility cannot be judged.",

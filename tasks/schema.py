@@ -2,7 +2,6 @@
 
 One field of a row class is one column. Column names are a contract with everyone who reads the lake: add
 columns (nullable ones), never rename. What the fields' annotations mean stands in `tasks/table.py`.
-`python -m tasks.schema` prints `docs/tables.md`.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _STUDY_UID = Doc("StudyInstanceUID (0020,000D).")
 _SERIES_UID = Doc("SeriesInstanceUID (0020,000E).")
 _CONTENT_KEY = Doc("Digest of the study's content as it was read; changes when images arrive or change.")
 _MODEL_VERSION = Doc("Version of the model.")
-_PIPELINE_VERSION = Doc("Version of osteoscreen that did the work.")
+_PIPELINE_VERSION = Doc("Version of the measurement: its number, and a digest of the settings it depends on.")
 _PATIENT_KEY = Doc("Keyed hash of issuer and PatientID; who it is stands in identities/ only.")
 _RUN_ID = Doc("The run that wrote the row.")
 _PROBABILITY = Doc("Calibrated probability of osteoporosis.", low=0, high=1)
@@ -120,9 +119,15 @@ class ScreeningRow:
     levels: Annotated[
         tuple[str, ...], Doc("Levels measured, from the lowest up; ? where none can be told.")
     ] = ()
-    muscle_area_cm2: Annotated[float | None, _count("Muscle area at T12.", "cm2")] = None
+    muscle_area_cm2: Annotated[
+        float | None,
+        _count("Area of paraspinal muscle within 65 mm of the canal, at T12, else L1 or T11.", "cm2"),
+    ] = None
     muscle_hu: Annotated[float | None, _hu("Mean HU of that muscle.")] = None
-    smi_cm2_m2: Annotated[float | None, _count("Muscle area over height squared.", "cm2/m2")] = None
+    smi_cm2_m2: Annotated[
+        float | None,
+        _count("That area over height squared; cut-offs of whole-section SMI do not apply.", "cm2/m2"),
+    ] = None
     aorta_hu: Annotated[float | None, _hu("Median HU of the blood in the descending aorta.")] = None
     warnings: Annotated[tuple[Warn, ...], Doc("Doubts that travel with the score.")] = ()
     archive_series: Annotated[int | None, _count("Series that the archive held of the study.")] = None
@@ -131,7 +136,9 @@ class ScreeningRow:
     bytes_total: Annotated[int | None, _count("Size of the chosen series.", "By")] = None
     bytes_read: Annotated[int | None, _count("Bytes that were read of it.", "By")] = None
     seconds_read: Annotated[float | None, _count("Time spent reading and decoding.", "s")] = None
-    seconds_infer: Annotated[float | None, _count("Time spent waiting for the model.", "s")] = None
+    seconds_infer: Annotated[
+        float | None, _count("Time spent making crops and waiting for the model.", "s")
+    ] = None
     seconds_total: Annotated[float | None, _count("Time spent on the study.", "s")] = None
     explain_path: Annotated[str | None, Doc("Picture that explains the score, relative to the lake.")] = None
     superseded_at: Annotated[
@@ -203,13 +210,17 @@ class RunRow:
     status: Annotated[RunStatus, Doc("How it stands.")]
     started_at: Annotated[datetime, Doc("When it began.")]
     finished_at: Annotated[datetime | None, Doc("When it ended.")] = None
-    archive: Annotated[str | None, Doc("Kind of archive: folder, dicomweb or dimse.")] = None
+    archive: Annotated[
+        str | None, Doc("Kind of archive: folder, dicomweb, dimse, or crops (what the lake kept).")
+    ] = None
     archive_key: Annotated[str | None, Doc("Names the archive without its address.")] = None
     model_name: Annotated[str | None, Doc("Triton model.")] = None
     model_version: Annotated[str | None, _MODEL_VERSION] = None
     model_label: Annotated[str | None, Doc("What the weights are.")] = None
     pipeline_version: Annotated[str, _PIPELINE_VERSION]
-    found: Annotated[int, _count("Studies that owed a row; = scored + excluded + failed.")] = 0
+    found: Annotated[
+        int, _count("Studies of the days asked for that have a row; = scored + excluded + failed.")
+    ] = 0
     scored: Annotated[int, _count("Studies scored.")] = 0
     excluded: Annotated[int, _count("Studies refused.")] = 0
     failed: Annotated[int, _count("Studies failed.")] = 0
@@ -325,12 +336,8 @@ def document() -> str:
     """The text of `docs/tables.md`."""
     head = (
         "# Tables of the lake\n\n"
-        "Generated from `tasks/schema.py` by `python -m tasks.schema`; edit there. `screenings`,\n"
+        "Generated from `tasks/schema.py` by `make docs`; edit there. `screenings`,\n"
         "`vertebrae` and `series` lie in one Parquet file per month of the study (`study_month=YYYY-MM`,\n"
         "or `unknown`); `patients` and `accessions` lie apart in `identities/`.\n\n"
     )
     return head + "\n".join(item.markdown for item in TABLES.values())
-
-
-if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201 - this is the command's output

@@ -42,7 +42,8 @@ class Eligibility(_Section):
     )
     known_osteoporosis: Path | None = Field(
         None,
-        description="Text file of PatientIDs, one a line, whose osteoporosis is known: not screened again.",
+        description="CSV file of patients whose osteoporosis is known, who are not screened again: a line of "
+        "headings, patient_id and, where numbers repeat, issuer.",
     )
 
 
@@ -51,7 +52,7 @@ class Selection(_Section):
 
     max_axial_tilt_deg: float = Field(5.0, description="Largest angle between slice normal and body axis.")
     max_slice_thickness_mm: float = Field(
-        5.0, description="Thickest slice to measure. Source: plan, issue 2."
+        5.0, description="Thickest slice to measure. Our choice: the slab about the middle of a vertebra."
     )
     max_spacing_deviation: float = Field(
         0.02, description="Largest relative deviation of a slice gap from the median gap."
@@ -111,7 +112,7 @@ class Vertebrae(_Section):
 
     levels: tuple[str, ...] = Field(
         ("T8", "T9", "T10", "T11", "T12", "L1", "L2"),
-        description="Levels that may be measured. Source: plan, the model's input.",
+        description="Levels that may be measured. Our choice: what chest CT shows near published cut-offs.",
     )
     reserve_levels: tuple[str, ...] = Field(
         ("L2",),
@@ -119,7 +120,7 @@ class Vertebrae(_Section):
         "their own is published, L1's stands in.",
     )
     max_bodies: int = Field(
-        4, ge=1, description="Most vertebrae of a study. Source: plan, the model's input."
+        4, ge=1, description="Most vertebrae of a study, each read in a slab of its own. Our choice."
     )
     min_bodies: int = Field(2, ge=1, description="Fewest vertebrae that make a study; one alone is no train.")
     min_confidence: float = Field(
@@ -168,7 +169,7 @@ class TubeVoltage(_Section):
 
     mean_hu: dict[int, float] = Field(
         {100: 148.1, 120: 140.9, 140: 131.3},
-        description="kVp: mean L1 HU. Source: opportunistic CT screening cohort, n = 16,747 (docs, facts).",
+        description="kVp: mean L1 HU. Source: opportunistic CT screening cohort, n = 16,747.",
     )
     usable_kvp: tuple[float, float] = Field(
         (70.0, 150.0), description="Tube voltages of CT scanners; any other in a header is not believed."
@@ -449,7 +450,9 @@ class Settings(BaseSettings):
         "taken to be unwell, and no study is marked as gone. 1 believes it.",
     )
     triton_url: str | None = Field(
-        None, description="host:port of a Triton server's gRPC; without it the embedded server is started."
+        None,
+        description="host:port of a Triton server's gRPC, or grpcs://host:port where it is encrypted; "
+        "without it the embedded server is started.",
     )
     keep_pictures: bool = Field(True, description="Write the explaining picture of every scored study.")
     keep_crops: bool = Field(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from tasks import schema
 from tasks.outcomes import Reason, Warn
 from tasks.schema import TABLES, SchemaError, conform
 from tests.rows import refused, scored, vertebra
@@ -124,8 +122,3 @@ def test_sql_comments_are_valid_sql_and_cover_every_column(name: str) -> None:
         comments = connection.execute("SELECT comment FROM duckdb_columns() WHERE NOT internal").fetchall()
     assert all(text for (text,) in comments)
     assert len(comments) == len(table.columns)
-
-
-def test_documentation_is_up_to_date() -> None:
-    written = Path(__file__).parents[1] / "docs" / "tables.md"
-    assert written.read_text(encoding="utf-8") == schema.document(), "run python -m tasks.schema"

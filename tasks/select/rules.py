@@ -68,7 +68,7 @@ SERIES_RULES: tuple[Rule[Candidate], ...] = (
         Reason.LOCALIZER,
         "ImageType, SeriesDescription, ImageOrientationPatient",
         "",
-        "a projection has no voxels; ImageType says ORIGINAL, PRIMARY, AXIAL on some (facts)",
+        "a projection has no voxels; some scanners call it ORIGINAL, PRIMARY, AXIAL",
         checks.localizer,
     ),
     Rule(
