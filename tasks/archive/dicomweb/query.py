@@ -176,6 +176,8 @@ def _pages(
 def _moment_s(fields: Fields) -> float | None:
     """When the archive last changed a study; None unless it says so, and in which time zone."""
     text = fields.ascii(STUDY_UPDATED)
+    if not text:
+        return None
     if not any(sign in text for sign in "+-"):
         text += fields.ascii(TIMEZONE)
     for form in ("%Y%m%d%H%M%S.%f%z", "%Y%m%d%H%M%S%z"):
