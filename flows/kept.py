@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tasks.archive.archive import Archive, open_archive
 from tasks.archive.folder import FolderAccess
 from tasks.archive.memory import Memory
-from tasks.archive.scan import EVERYTHING, Counts, Scan, StudySummary, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, StudySummary, Window
 from tasks.dicom.instance import Identity, Instance, Series, Study
 from tasks.dicom.source import InstanceSource
 from tasks.outcomes import Failed, Reason
@@ -91,6 +91,10 @@ class KeptArchive:
         )
         scan = Scan.of(summaries, window, Counts(), partial(_study, found, self._identities()))
         return replace(scan, held=frozenset())  # the lake cannot tell what an archive holds
+
+    def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> tuple[Outline, ...]:
+        """As `Archive.outline`."""
+        return self.scan(memory, window).outline()
 
     def access(self) -> KeptAccess:
         """As `Archive.access`."""

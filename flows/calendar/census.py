@@ -6,16 +6,15 @@ Done is what has a row of this model and pipeline version that stands, and nothi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from tasks.archive.archive import Archive
 from tasks.archive.memory import Memory
-from tasks.archive.scan import Scan, Window
+from tasks.archive.scan import Outline, Window
 from tasks.outcomes import Reason
 from tasks.publish.lake import Lake
-from tasks.publish.result import ScreeningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,11 @@ class Census:
         studies: how many there are.
         done: how many of them have their row.
         undated: how many have no usable date, and are therefore in no window.
-        arriving: how many are still arriving, and are left for a night.
     """
 
     studies: Mapping[date, int]
     done: Mapping[date, int]
     undated: int = 0
-    arriving: int = 0
 
     @property
     def owed(self) -> dict[date, int]:
@@ -53,25 +50,37 @@ def take_census(
         ArchiveError: when the archive does not answer.
     """
     has_lake = lake.exists()
-    found = archive.scan(Memory.of_lake(lake.root) if has_lake else None, window)
+    found = archive.outline(Memory.of_lake(lake.root) if has_lake else None, window)
     finished = lake.finished() if has_lake else {}
-    return count_days(found, finished, model_version, pipeline_version)
+    lasting = {key for key, reason in finished.items() if not _may_pass(reason)}
+    return count_days(
+        found,
+        {key[:2] for key in lasting if key[2:] == (model_version, pipeline_version)},
+    )
 
 
-def count_days(
-    found: Scan, finished: Mapping[ScreeningKey, str | None], model_version: str, pipeline_version: str
-) -> Census:
-    """Studies by day, and those that `finished` has a lasting end for (see `Lake.finished`)."""
+def count_days(found: Iterable[Outline], done: Collection[tuple[str, str]]) -> Census:
+    """Studies by day, and those that are done.
+
+    Args:
+        found: what an archive holds of the days asked for.
+        done: (study, content) that have their row. Where an archive does not tell the content, any will do:
+            a study that changed since is found when its window is worked on, or by a night.
+    """
     studies: Counter[date] = Counter()
-    done: Counter[date] = Counter()
-    for study in found.studies:
+    finished: Counter[date] = Counter()
+    undated = 0
+    with_rows = {study_uid for study_uid, _ in done}
+    for study in found:
         if study.study_date is None:
+            undated += 1
             continue
         studies[study.study_date] += 1
-        key = ScreeningKey(study.study_uid, study.content_key, model_version, pipeline_version)
-        if key in finished and not _may_pass(finished[key]):
-            done[study.study_date] += 1
-    return Census(studies, done, found.undated, len(found.arriving))
+        if study.content_key is None:
+            finished[study.study_date] += study.study_uid in with_rows
+        else:
+            finished[study.study_date] += (study.study_uid, study.content_key) in done
+    return Census(studies, finished, undated)
 
 
 def _may_pass(reason: str | None) -> bool:

@@ -83,7 +83,6 @@ class Plan:
     hours: Hours | None
     capped: bool
     undated: int
-    arriving: int
 
     @property
     def owed(self) -> int:
@@ -120,7 +119,6 @@ def make_plan(census: Census, pace: Pace, settings: Settings, hours: Hours | Non
         hours=hours,
         capped=on_the_way > at_work,
         undated=census.undated,
-        arriving=census.arriving,
     )
 
 

@@ -40,7 +40,6 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "owed": plan.owed,
         "windows": len(plan.windows),
         "undated": plan.undated,
-        "arriving": plan.arriving,
         "seconds_of_work": round(plan.work.total_seconds()),
         "limited_by_mb_per_s": plan.capped,
         "bytes_estimated": round(plan.bytes_read),
@@ -89,8 +88,6 @@ def _sentences(plan: Plan) -> Iterator[str]:
         yield f"  {_source(plan)}"
     if plan.undated:
         yield f"{plan.undated:,} studies have no date and are in no window: a night without dates takes them."
-    if plan.arriving:
-        yield f"{plan.arriving:,} studies are still arriving and are left for a night."
 
 
 def _source(plan: Plan) -> str:

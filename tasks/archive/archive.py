@@ -13,7 +13,7 @@ from typing import Protocol
 from tasks.archive.folder import FolderArchive
 from tasks.archive.memory import Memory
 from tasks.archive.remote import RemoteArchive
-from tasks.archive.scan import EVERYTHING, Scan, Window
+from tasks.archive.scan import EVERYTHING, Outline, Scan, Window
 from tasks.dicom.instance import Study
 from tasks.dicom.source import InstanceSource
 from tasks.outcomes import ConfigurationError
@@ -68,6 +68,14 @@ class Archive(Protocol):
 
         Args:
             memory: where the last scan is remembered and this one will be; None asks for everything.
+
+        Raises:
+            ArchiveError: when the archive does not answer.
+        """
+        ...
+
+    def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Iterable[Outline]:
+        """The studies of a window, and those without a date, as cheaply as the archive can tell them.
 
         Raises:
             ArchiveError: when the archive does not answer.

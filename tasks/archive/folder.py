@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from tasks.archive.grouping import arrange, kept, study_of, summarise
 from tasks.archive.memory import Memory
 from tasks.archive.rows import IMAGE, SCHEMA, File, instances_of, read_rows
-from tasks.archive.scan import EVERYTHING, Counts, Scan, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, Window
 from tasks.archive.walk import Listing, list_files
 from tasks.dicom.header import NoImage
 from tasks.dicom.instance import Study
@@ -103,6 +103,12 @@ class FolderArchive:
         summaries, ranges = summarise(rows)
         counts = _counts(rows, listing, len(new), vanished)
         return Scan.of(summaries, window, counts, Remembered(self.root, rows, ranges))
+
+    def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Iterator[Outline]:
+        """As `Archive.outline`: only headers tell which studies there are, so that they are read."""
+        for study in self.scan(memory).outline():
+            if study.study_date is None or window.holds(study.study_date):
+                yield study
 
     def access(self) -> FolderAccess:
         """How a worker gets at its studies."""

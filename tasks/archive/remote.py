@@ -26,7 +26,7 @@ from tasks.archive.listing import (
 )
 from tasks.archive.memory import Memory
 from tasks.archive.peer import ListedSeries, ListedStudy, Peer
-from tasks.archive.scan import EVERYTHING, Counts, Scan, StudySummary, Window, study_day
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, StudySummary, Window, study_day
 from tasks.outcomes import ArchiveError
 
 # Connections over which series are asked for: enough to hide the way to the archive and back.
@@ -64,8 +64,7 @@ class RemoteArchive:
 
     def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:
         """As `Archive.scan`; a study whose series cannot be had while others' can is found all the same."""
-        with _connections(self._peer) as connect:
-            listed = {study.study_uid: study for study in connect().studies(window.since, window.until)}
+        listed = self._listed(window)
         ledger = Ledger(memory, self.key)
         asked = [study for study in listed.values() if _must_be_asked(study, ledger.lines)]
         lines = ledger.lines | self._ask(asked, ledger)
@@ -76,6 +75,16 @@ class RemoteArchive:
             Counts(asked=len(asked)),
             partial(_study, found, lines),
         )
+
+    def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> tuple[Outline, ...]:
+        """As `Archive.outline`: the list of studies, and no question about any of them."""
+        listed = self._listed(window)
+        lines = Ledger(memory, self.key).lines
+        return tuple(_outline(study, lines) for study in listed.values())
+
+    def _listed(self, window: Window) -> dict[str, ListedStudy]:
+        with _connections(self._peer) as connect:
+            return {study.study_uid: study for study in connect().studies(window.since, window.until)}
 
     def access(self) -> RemoteAccess:
         """How a worker gets at its studies."""
@@ -206,6 +215,12 @@ def _summary(study: ListedStudy, line: Line) -> StudySummary:
         unreadable=0,
         newest_s=line.since_s,
     )
+
+
+def _outline(study: ListedStudy, lines: Mapping[str, Line]) -> Outline:
+    known = not _must_be_asked(study, lines)
+    key = lines[study.study_uid].content_key if known else None
+    return Outline(study.study_uid, study_day(study.study_date), key)
 
 
 def _study(found: Mapping[str, ListedStudy], lines: Mapping[str, Line], study_uid: str) -> StudyAsListed:

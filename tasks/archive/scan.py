@@ -39,6 +39,19 @@ EVERYTHING = Window()
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """One study as an archive tells it without being asked about it: enough to count.
+
+    Attributes:
+        content_key: as `Study.content_key`; None where only its series would tell.
+    """
+
+    study_uid: str
+    study_date: date | None
+    content_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StudySummary:
     """One study, in a line.
 
@@ -145,6 +158,10 @@ class Scan:
             counts=counts,
             _full=full,
         )
+
+    def outline(self) -> tuple[Outline, ...]:
+        """The studies, in short."""
+        return tuple(Outline(item.study_uid, item.study_date, item.content_key) for item in self.studies)
 
     def study(self, study_uid: str) -> Study:
         """A study as it was found: with every header from a folder, as listed from a network archive.
