@@ -23,7 +23,7 @@ from flows.cluster import Lost, dask_client, fan_out
 from flows.findings import Again, Work
 from flows.kept import open_source
 from flows.night import Night, Outstanding, open_night
-from flows.presence import NOTHING, Noted, note_presence, settle_minutes
+from flows.presence import NOTHING, SILENT, Noted, note_presence, settle_minutes
 from flows.progress import NightProgress
 from flows.rescore import lost, work_on
 from flows.shift import Shift
@@ -87,7 +87,8 @@ def nightly(
                         break
         else:
             publish(night)
-        noted = note_presence(night.lake, source, found, chosen.max_gone_share)
+        silent = shift.silence.is_lasting()
+        noted = SILENT if silent else note_presence(night.lake, source, found, chosen.max_gone_share)
         return close_books(night, found, outstanding, outstanding.todo[begun:], noted)
 
 
@@ -122,6 +123,7 @@ def screen(
         result = lost(bench, answer.item, answer.detail) if isinstance(answer, Lost) else answer
         night.journal.record(result)
         progress.ended(result.screening.outcome)
+        shift.silence.hear(result.screening.reason)
         worked += 1
     return worked
 

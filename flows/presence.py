@@ -32,6 +32,8 @@ class Noted:
 
 NOTHING = Noted()
 """Nothing is new."""
+SILENT = Noted(note="The archive stopped answering: what was not begun is left for the next run.")
+"""It was not asked about studies that it did not list."""
 
 
 def settle_minutes(settings: Settings, archive: Archive) -> float:

@@ -57,7 +57,8 @@ class ListedSeries:
 class Peer(Protocol):
     """An archive over a network. Can be sent to another process; connects when it is first asked.
 
-    Every method raises `ArchiveError` when no answer came in time, however often it was tried.
+    Every method raises `ArchiveError` when no answer came in time, however often it was tried. Its text may
+    stand in the lake beside a study, so it names no address.
     """
 
     @property

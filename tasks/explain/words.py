@@ -132,6 +132,11 @@ def _circumstances(row: ScreeningRow) -> list[str]:
             f"{row.screened_at:%Y-%m-%d %H:%M} UTC",
         ],
         "Picture": [row.explain_path or ""],
+        "Archive": [
+            f"holds the study no longer, missed since {row.archive_gone_at:%Y-%m-%d}"
+            if row.archive_gone_at
+            else ""
+        ],
         "Superseded": [f"{row.superseded_at:%Y-%m-%d %H:%M} UTC" if row.superseded_at else ""],
     }
     told = ((name, ", ".join(item for item in items if item)) for name, items in facts.items())
