@@ -109,13 +109,19 @@ class Course:
             except LakeBusyError:
                 continue  # a night came between the look and the lock
             except ArchiveError as error:
-                pause = next(pauses, None)
-                if pause is None:
-                    raise
-                self._wait(datetime.now(UTC) + pause, f"{error} Trying again")
+                self._try_later(error, pauses)
                 continue
             window = window.after(tally, time.monotonic() - began_s)
             self._keep(self.record.with_window(window))
+            if tally.left and tally.archive_note:  # neither the hour nor a night ended it, but the archive
+                self._try_later(ArchiveError(tally.archive_note), pauses)
+
+    def _try_later(self, error: ArchiveError, pauses: Iterator[timedelta]) -> None:
+        """Wait for an archive that does not answer; raises the error when that was done often enough."""
+        pause = next(pauses, None)
+        if pause is None:
+            raise error
+        self._wait(datetime.now(UTC) + pause, f"{error} Trying again: waiting")
 
     def _wait_for_turn(self) -> datetime | None:
         """Wait for open hours and for the night; returns when the hours close."""

@@ -6,6 +6,7 @@ import os
 import threading
 import time as clock
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -136,6 +137,14 @@ def test_an_archive_that_never_answers_ends_it(lake: Lake) -> None:
         run(lake, night)
     assert len(tries) == 1 + len(course_room.PAUSES)
     assert read_records(lake)[0].state is State.STOPPED
+
+
+def test_an_archive_that_falls_silent_within_a_window_is_asked_again_later(lake: Lake) -> None:
+    silent = replace(tally(1, left=4), archive_note="The archive stopped answering.")
+    answers = [silent, tally(5, unchanged=1), tally(4), tally(3)]
+    assert run(lake, lambda window, closing: answers.pop(0)).windows[0].worked == 5
+    with pytest.raises(ArchiveError, match="stopped answering"):
+        run(lake, lambda window, closing: silent)
 
 
 def test_a_second_backfill_leaves_saying_why(lake: Lake) -> None:
