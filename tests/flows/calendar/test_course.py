@@ -142,9 +142,9 @@ def test_an_archive_that_never_answers_ends_it(lake: Lake) -> None:
 def test_an_archive_that_falls_silent_within_a_window_is_asked_again_later(lake: Lake) -> None:
     silent = replace(tally(1, left=4), archive_note="The archive stopped answering.")
     answers = [silent, tally(5, unchanged=1), tally(4), tally(3)]
-    assert run(lake, lambda window, closing: answers.pop(0)).windows[0].worked == 5
+    assert run(lake, lambda *_: answers.pop(0)).windows[0].worked == 5
     with pytest.raises(ArchiveError, match="stopped answering"):
-        run(lake, lambda window, closing: silent)
+        run(lake, lambda *_: silent)
 
 
 def test_a_second_backfill_leaves_saying_why(lake: Lake) -> None:
