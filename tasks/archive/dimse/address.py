@@ -66,11 +66,6 @@ class Address:
             tls=tls,
         )
 
-    @property
-    def place(self) -> str:
-        """Host and port, for messages."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 def ae_title(text: str, where: str) -> str:
     """An application entity title, without padding.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -52,6 +53,9 @@ class NotNow(Exception):  # noqa: N818 - not an error until it was tried often e
 class Line:
     """An association that stands. Used by one thread at a time.
 
+    Attributes:
+        until_s: when what is asked is given up, by `time.monotonic`.
+
     Raises:
         NotNow: the peer cannot be reached, or cannot take us at the moment.
         ArchiveError: the peer will not have us as we are.
@@ -66,9 +70,8 @@ class Line:
         tls: SSLContext | None,
         store: Store,
     ) -> None:
-        self._address = address
         self._connect_timeout_s = connect_timeout_s
-        self._until_s: float | None = None
+        self.until_s = math.inf
         entity = Requestor(calling, bounds)
         entity.connection_timeout = connect_timeout_s
         entity.acse_timeout = connect_timeout_s
@@ -87,7 +90,7 @@ class Line:
                 evt_handlers=[(evt.EVT_C_STORE, store)],
             )
         except OSError:
-            raise NotNow(f"the host {address.host} is not known") from None
+            raise NotNow("no host of that name is known") from None
         self._association.network_timeout_response = "A-RELEASE"
         if not self._association.is_established:
             why = _why_not(self._association, address, calling)
@@ -112,10 +115,6 @@ class Line:
         """Whether the peer would send instances to a place that it knows."""
         return self._accepts(STUDY_ROOT_MOVE)
 
-    def finish_by(self, until_s: float | None) -> None:
-        """Give up what is asked from now on at a moment by `time.monotonic`; None: never, while it talks."""
-        self._until_s = until_s
-
     def find(self, query: Dataset) -> Iterator[Dataset]:
         """The answers to a query, as they come.
 
@@ -125,14 +124,14 @@ class Line:
         """
         if not self._accepts(STUDY_ROOT_FIND):
             raise ArchiveError(
-                f"The DIMSE peer at {self._address.place} does not offer queries (C-FIND, study root): "
+                "The DIMSE peer does not offer queries (C-FIND, study root): "
                 "allow them there for our AE title."
             )
         is_done = False
         try:
             answers = self._association.send_c_find(query, STUDY_ROOT_FIND)
             while not is_done:
-                with self._wire.expecting(self._until_s, MAX_ANSWER_BYTES):
+                with self._wire.expecting(self.until_s, MAX_ANSWER_BYTES):
                     status, answer = next(answers)
                 code = status.get("Status")
                 if code is None:
@@ -186,7 +185,7 @@ class Line:
         try:
             answers = ask()
             while is_pending:
-                with self._wire.expecting(self._until_s):
+                with self._wire.expecting(self.until_s):
                     status, _ = next(answers)
                 is_pending = "Status" in status and code_to_category(status.Status) == "Pending"
         except (RuntimeError, ValueError, StopIteration):
@@ -224,27 +223,29 @@ _CONGESTED = frozenset({(3, 1), (3, 2)})
 
 
 def _why_not(association: Association, address: Address, calling: str) -> NotNow | ArchiveError:
-    place = f"The DIMSE peer at {address.place}"
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         why = (int(answer.result_source or 0), int(answer.diagnostic or 0))
         if why == _CALLING:
             return ArchiveError(
-                f"{place} does not know our AE title {calling}: add it there, or set dimse.calling_aet "
-                "or ?calling= to one that it knows."
+                f"The DIMSE peer does not know our AE title {calling}: add it there, or set "
+                "dimse.calling_aet or ?calling= to one that it knows."
             )
         if why == _CALLED:
             return ArchiveError(
-                f"{place} is not called {address.called}, or not by us: write its AE title before the "
-                f"@ of the address, and allow ours, {calling}, there."
+                "The DIMSE peer does not answer to the AE title before the @ of its address, or not to us: "
+                f"write the right one there, and allow ours, {calling}, at the peer."
             )
         if why in _CONGESTED or answer.result == 2:
             return NotNow(f"it is busy and takes no association now (reason {why[0]}/{why[1]})")
         return ArchiveError(
-            f"{place} refused the association (reason {why[0]}/{why[1]} of PS3.8 table 9-21): see its log."
+            "The DIMSE peer refused the association "
+            f"(reason {why[0]}/{why[1]} of PS3.8 table 9-21): see its log."
         )
     if answer is not None and answer.result == 0:
-        return ArchiveError(f"{place} offers nothing that we ask for: neither queries nor images of CT.")
+        return ArchiveError(
+            "The DIMSE peer offers nothing that we ask for: neither queries nor images of CT."
+        )
     secured = ", or the two sides do not believe each other's certificates" if address.tls else ""
     return NotNow(
         f"nothing answers on that host and port, or it ended the connection at once{secured}; see whether it "

@@ -58,23 +58,25 @@ class Lines:
         self._idle: list[Line] = []
 
     @contextmanager
-    def line(self, until_s: float | None) -> Iterator[Line]:
+    def line(self, until_s: float) -> Iterator[Line]:
         """An association, for as long as the block lasts; one that stands already, where there is one.
 
         Args:
-            until_s: as `Line.finish_by`.
+            until_s: when what is asked over it is given up; infinity for a list, while answers come.
 
         Raises:
             NotNow: there is none to be had now.
             ArchiveError: there will be none.
         """
+        longest_s = self.limits.network.answer_timeout_s
+        within_s = min(longest_s, max(0.0, until_s - time.monotonic()))
         with ExitStack() as held:
             try:
-                held.enter_context(self.limits.load.request(self.limits.network.answer_timeout_s))
+                held.enter_context(self.limits.load.request(within_s))
             except TimeoutError:
                 raise NotNow("other requests of ours held every association") from None
             line = self._take() or self._open()
-            line.finish_by(until_s)
+            line.until_s = until_s
             try:
                 yield line
             except BaseException:
@@ -84,6 +86,8 @@ class Lines:
 
     def ask(self, question: Callable[[Line], T]) -> T:
         """The answer to a question, asked again, with growing pauses, while the peer gives none.
+
+        All of it takes at most `network.answer_timeout_s`, and what a last try to connect takes.
 
         Raises:
             ArchiveError: it gave none however often it was asked.
@@ -104,7 +108,7 @@ class Lines:
 
     def unavailable(self, what: str) -> ArchiveError:
         """The error of a peer that was asked in vain."""
-        return ArchiveError(f"The DIMSE peer at {self.address.place} gave no usable answer: {what}.")
+        return ArchiveError(f"The DIMSE peer gave no usable answer: {what}.")
 
     def close(self) -> None:
         """Release every association that is not in use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -74,7 +75,7 @@ class DimsePeer:
         tries = self._settings.network.retries + 1
         while tries:
             try:
-                with self._retrieval.lines.line(None) as line:
+                with self._retrieval.lines.line(math.inf) as line:
                     for answer in line.find(studies_query(since, until)):
                         answers += 1
                         _check(answers <= MAX_ANSWERS, "studies")

@@ -5,7 +5,6 @@ Which of the two works is found out with the first instances that are fetched, a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -23,6 +22,8 @@ Way = Literal["get", "move"]
 # Instances of one request: with more the answer to a question about one comes later, with fewer the peer is
 # asked more often.
 TOGETHER = 16
+# A try to connect may take the time-out of TCP, that of the association, and that of ending it.
+CONNECTION_TIMEOUTS = 3
 
 
 class Retrieval:
@@ -45,9 +46,9 @@ class Retrieval:
 
     @property
     def longest_s(self) -> float:
-        """After which a fetch has ended, one way or the other: a wait for a place, then the request."""
+        """After which a fetch has ended, one way or the other, if another was under way before it."""
         network = self._limits.network
-        return 2 * network.answer_timeout_s + network.connect_timeout_s + network.read_timeout_s
+        return 2 * (network.answer_timeout_s + CONNECTION_TIMEOUTS * network.connect_timeout_s)
 
     def fetch(
         self, study_uid: str, series_uid: str, uids: Sequence[str], take: Callable[[Arrived], None]
@@ -88,8 +89,7 @@ class Retrieval:
                 return line.get(query)
         if not line.can_move:
             raise self._refused("C-GET with images of CT, or C-MOVE" if self._way is None else "C-MOVE")
-        until_s = time.monotonic() + self._limits.network.answer_timeout_s
-        with self._storage_scp().listening(until_s) as title, self._arrivals.awaiting(request):
+        with self._storage_scp().listening(line.until_s) as title, self._arrivals.awaiting(request):
             return line.move(query, title)
 
     def _storage_scp(self) -> Storage:
@@ -110,9 +110,7 @@ class Retrieval:
         return paused_s
 
     def _refused(self, what: str) -> ArchiveError:
-        return ArchiveError(
-            f"The DIMSE peer at {self._address.place} does not offer {what}: allow it there for our AE title."
-        )
+        return ArchiveError(f"The DIMSE peer does not offer {what}: allow it there for our AE title.")
 
 
 # PS3.4 table C.4-2: the status of a C-MOVE to an AE title that the peer does not know.

@@ -7,6 +7,7 @@ queues messages faster than they are used. All of that passes through the few ca
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 import time
@@ -66,17 +67,17 @@ class Wire(AssociationSocket):
         self._bounds = bounds
         self._is_expecting = False
         self._heard_s = 0.0
-        self._deadline_s: float | None = None
+        self._deadline_s = math.inf
         self._message_bytes = bounds.message_bytes
         self._unused_bytes = 0
         self._is_shut = False
 
     @contextmanager
-    def expecting(self, until_s: float | None, message_bytes: int | None = None) -> Iterator[None]:
+    def expecting(self, until_s: float, message_bytes: int | None = None) -> Iterator[None]:
         """While an answer is due: silence, or an answer after `until_s`, closes the connection.
 
         Args:
-            until_s: by `time.monotonic`; None for answers of which there may be any number.
+            until_s: by `time.monotonic`; infinity for a list, which may be as long as it is.
             message_bytes: largest message of this answer, where it is less than that of every answer.
         """
         self._deadline_s = until_s
@@ -95,8 +96,7 @@ class Wire(AssociationSocket):
 
     def heard(self, paused_s: float = 0.0) -> None:
         """A sign of life came, here or on another connection; `paused_s` of the time were our own."""
-        if self._deadline_s is not None:
-            self._deadline_s += paused_s
+        self._deadline_s += paused_s
         self._heard_s = time.monotonic()
 
     def shut(self) -> None:
@@ -116,8 +116,7 @@ class Wire(AssociationSocket):
         """Whether there is something to read; asked all the time, so silence is noticed here."""
         if self._is_expecting and not self._is_shut:
             now = time.monotonic()
-            is_late = self._deadline_s is not None and now > self._deadline_s
-            if is_late or now - self._heard_s > self._bounds.stall_s:
+            if now > self._deadline_s or now - self._heard_s > self._bounds.stall_s:
                 self.shut()
                 self.event_queue.put("Evt17")
                 return False

@@ -104,21 +104,22 @@ def test_a_list_that_breaks_off_is_told_once(proxy: Proxy, fault: Fault) -> None
     assert studies.count(STUDY) == 1
 
 
-def test_nobody_there_is_said_with_the_place() -> None:
+def test_nobody_there_is_said_without_the_address() -> None:
     port = free_port()
-    with pytest.raises(ArchiveError, match=f"{LOOPBACK}:{port}"):
+    with pytest.raises(ArchiveError, match="nothing answers") as caught:
         DimsePeer(f"dimse://NOBODY@{LOOPBACK}:{port}", settings()).series(STUDY)
+    assert not any(part in str(caught.value) for part in ("NOBODY", LOOPBACK, str(port)))
 
 
 def test_a_host_that_does_not_exist_is_said() -> None:
-    with pytest.raises(ArchiveError, match="not known"):
+    with pytest.raises(ArchiveError, match="no host of that name"):
         DimsePeer("dimse://NOBODY@no-such-host.invalid", settings()).series(STUDY)
 
 
 def test_a_wrong_called_title_is_said(tmp_path: Path) -> None:
     with running_orthanc(tmp_path, DicomCheckCalledAet=True) as server:
         peer = DimsePeer(f"dimse://OTHER@{LOOPBACK}:{server.dicom_port}", settings())
-        with pytest.raises(ArchiveError, match="is not called OTHER"):
+        with pytest.raises(ArchiveError, match="does not answer to the AE title"):
             peer.series(STUDY)
 
 
