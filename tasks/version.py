@@ -28,6 +28,9 @@ _WITHOUT_EFFECT_ON_RESULTS = frozenset(
         "dimse",
     }
 )
+# The list of known patients grows every day, and what it says counts for studies that are worked on: neither
+# a longer list nor another place of its file asks every study again.
+_WHERE_A_LIST_LIES = {"known_osteoporosis"}
 
 
 def pipeline_version(settings: Settings) -> str:
@@ -36,6 +39,8 @@ def pipeline_version(settings: Settings) -> str:
     A study is screened again when this changes: another age limit or threshold is another question, and the
     row of the earlier answer stays in the lake, superseded.
     """
-    relevant = settings.model_dump_json(exclude=set(_WITHOUT_EFFECT_ON_RESULTS))
+    relevant = settings.model_dump_json(
+        exclude={**dict.fromkeys(_WITHOUT_EFFECT_ON_RESULTS, True), "eligibility": _WHERE_A_LIST_LIES}
+    )
     digest = hashlib.sha256(relevant.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{PIPELINE_NUMBER}-{digest}"

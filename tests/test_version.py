@@ -61,6 +61,7 @@ def test_another_limit_is_another_question(settings: Settings) -> None:
         with_(keep_crops=True),
         with_(calendar=Calendar(night="02:00")),
         with_(patient_key_secret=SecretStr("key")),
+        with_(eligibility=Eligibility(known_osteoporosis=Path("known.csv"))),
         with_(inference=Inference(timeout_s=1.0)),
         with_(cluster=Cluster(kind="inline", workers=1)),
         with_(network=Network(retries=0)),
