@@ -16,8 +16,8 @@ from tasks.volume.slab import slab_weights
 CROP_PIXELS = 224
 """Pixels on a side: the input size that DenseNet-121 was designed for."""
 CROP_PIXEL_MM = 0.625
-"""Pixel of the crop: 140 mm in all, the body and the paraspinal muscle together (plan, 'The model's
-input')."""
+"""Pixel of the crop: 140 mm in all, the body and the paraspinal muscle together. Our
+choice: Huang et al. 2025 give their network both, at a size that they do not say."""
 OUTSIDE_HU = -1024
 """What lies outside the image: air, the lowest value of a 12-bit CT scale."""
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 INPUT = "hu"
 MAX_CROPS = 8
-"""Crops in one slot: twice what a study sends (plan: up to four vertebrae a study)."""
+"""Crops in one slot: twice what a study sends, which is up to four vertebrae."""
 _CROP_BYTES = CROP_PIXELS * CROP_PIXELS * 2
 _REGISTER_TIMEOUT_S = 5.0
 

@@ -18,7 +18,8 @@ import torch
 from onnx import helper, numpy_helper
 
 from tasks.files import write_whole
-from tasks.learn.network import CROP_PIXELS, OsteoporosisNet
+from tasks.infer.crop import CROP_PIXELS
+from tasks.learn.network import OsteoporosisNet
 from tasks.outcomes import OsteoscreenError
 
 # Opset 18 and IR 8 are read by ONNX Runtime since 1.14 and TensorRT since 8.6, older than both servers.

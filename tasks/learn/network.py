@@ -10,7 +10,6 @@ from monai.networks.nets.densenet import DenseNet121
 from torch import Tensor, nn
 from torch.nn import functional
 
-CROP_PIXELS = 224
 FEATURES = 1024
 
 

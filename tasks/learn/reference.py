@@ -13,12 +13,12 @@ import onnxruntime
 from pydantic import JsonValue
 from sklearn.metrics import roc_auc_score
 
-from tasks.infer.crop import CROP_PIXEL_MM
+from tasks.infer.crop import CROP_PIXEL_MM, CROP_PIXELS
 from tasks.infer.manifest import MANIFEST_FILE, Calibration, Manifest
 from tasks.learn.cohort import Cohort, CohortPlan, Split
 from tasks.learn.export import INPUT
 from tasks.learn.metrics import Floats, Labels, by_patient, calibrate, evidence, probabilities
-from tasks.learn.network import CROP_PIXELS, WINDOWS
+from tasks.learn.network import WINDOWS
 from tasks.learn.training import Stage, TrainingPlan
 from tasks.settings import Scoring
 from tasks.volume.slab import SLAB_MM

@@ -22,10 +22,11 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from tasks.files import replacing
+from tasks.infer.crop import CROP_PIXELS
 from tasks.learn.augment import augment
 from tasks.learn.cohort import Cohort, Split
 from tasks.learn.metrics import calibrate
-from tasks.learn.network import CROP_PIXELS, OsteoporosisNet, build_network
+from tasks.learn.network import OsteoporosisNet, build_network
 from tasks.outcomes import OsteoscreenError
 
 # Roughly the mean and spread of trabecular HU in a cohort, so that the odds are fitted on numbers near 1.

@@ -9,8 +9,8 @@ COARSE_MM = 10.0
 #: Largest distance of the fine slices: half of the thinnest lower thoracic disc with its two endplates
 #: (about 6 mm), and a third of the slices at 1 mm spacing.
 FINE_MM = 3.0
-#: Thin slices are many: where they are as near as this, only part of them may be decoded. Source: issue 2,
-#: at most 45 % of the slices, less a margin.
+#: Thin slices are many: where they are as near as this, only part of them may be decoded: our limit is
+#: 45 % of the slices, less a margin.
 THIN_MM, THIN_SHARE = 1.25, 0.40
 #: What is kept of that for measuring: four slabs of 5 mm, of which the fine slices already hold a part.
 SLABS_MM = 4 * 4.0

@@ -7,7 +7,7 @@ from tasks.volume.geometry import Geometry
 
 SLAB_MM = 5.0
 """Thickness in which a vertebra is measured and shown to the model: thick enough to quiet 1 mm slices, thin
-enough to stay clear of endplates. Source: plan (the model's input), ±2.5 mm by hand."""
+enough to stay clear of endplates. Our choice; by hand ±2.5 mm."""
 LEAST_WEIGHT = 0.05
 """Slices that hold less than this part of a slab are not worth decoding."""
 LEAST_COVERED = 0.8
