@@ -201,7 +201,7 @@ def train(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; default: all.")] = None,
 ) -> None:
-    """Train phantom-reference weights (half an hour on a CPU; goes on where it was interrupted)."""
+    """Train phantom-reference weights (15 minutes on two idle cores; goes on where it was interrupted)."""
     from flows.training import train_reference
     from tasks.learn.reference import REFERENCE_SEED
 
