@@ -79,6 +79,7 @@ def serve_deployments(archive: str, settings: Settings) -> None:
     runner = _Served(name=NAME)
     for deployment in deployments(archive, settings):
         runner.add_deployment(deployment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have it ignored in the background
     with suppress(KeyboardInterrupt):
         asyncio.run(runner.start())
 

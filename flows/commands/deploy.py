@@ -41,4 +41,5 @@ def deploy(
                 highlight=False,
                 soft_wrap=True,
             )
+            out.file.flush()  # where it is a file, it would stand there only at the end
             serve_deployments(archive, settings)
