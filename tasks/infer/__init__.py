@@ -1,1 +1,1 @@
-"""Infer: crops of vertebrae → Triton → logits and heatmaps; the embedded server and its client."""
+"""From crops of vertebrae to logits and heatmaps: the client of Triton, and the embedded server."""

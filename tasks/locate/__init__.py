@@ -1,1 +1,1 @@
-"""Finding the spine: canal, vertebral bodies and their levels, the muscle beside them, the blood pool."""
+"""Finding the spine: canal, vertebral bodies and their levels; blood, lungs and metal around it."""
