@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tasks.explain.words import explain_words, headline, level_words
@@ -70,3 +72,11 @@ def test_hu_as_scanned_is_called_so() -> None:
 )
 def test_levels(level: str | None, confidence: float | None, shown: str) -> None:
     assert level_words(vertebra(level=level, level_confidence=confidence)) == shown
+
+
+def test_what_the_archive_no_longer_holds_is_said() -> None:
+    gone = datetime(2026, 2, 1, 3, tzinfo=UTC)
+    assert "holds the study no longer, missed since 2026-02-01" in explain_words(
+        scored(archive_gone_at=gone), []
+    )
+    assert "no longer" not in explain_words(scored(), [])

@@ -11,7 +11,7 @@ import pytest
 from flows.presence import SETTLE_MINUTES, note_presence, settle_minutes
 from tasks.archive.folder import FolderAccess
 from tasks.archive.memory import Memory
-from tasks.archive.scan import EVERYTHING, Counts, Scan, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, Window
 from tasks.outcomes import ArchiveError
 from tasks.publish.lake import Lake
 from tasks.settings import Settings
@@ -34,6 +34,9 @@ class Told:
     asked: list[str] = field(default_factory=list)
 
     def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:  # noqa: ARG002
+        raise AssertionError("it has been scanned")
+
+    def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> tuple[Outline, ...]:  # noqa: ARG002
         raise AssertionError("it has been scanned")
 
     def access(self) -> FolderAccess:
