@@ -43,7 +43,8 @@ LONGEST_WAIT_S = 3600.0
 # A match of a query is one to two KiB.
 MAX_ANSWER_BYTES = 1024 * 1024
 
-Store = Callable[[evt.Event], int]
+TakeStored = Callable[[evt.Event], int]
+"""A handler of C-STORE: given the event, returns the status."""
 
 
 class NotNow(Exception):  # noqa: N818 - not an error until it was tried often enough
@@ -68,7 +69,7 @@ class Line:
         bounds: Bounds,
         connect_timeout_s: float,
         tls: SSLContext | None,
-        store: Store,
+        store: TakeStored,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self.until_s = math.inf

@@ -122,14 +122,10 @@ def _telling(listed: Sequence[Instance]) -> list[str]:
     Raises:
         _Doubt: none can.
     """
-    if len(listed) < FEWEST_TO_PREDICT or len({instance.sop_instance_uid for instance in listed}) < len(
-        listed
-    ):
+    if len(listed) < FEWEST_TO_PREDICT:
         raise _Doubt
     if _tells_places(listed):
-        ordered = sorted(
-            listed, key=lambda instance: (instance.instance_number or 0, instance.sop_instance_uid)
-        )
+        ordered = sorted(listed, key=lambda item: (item.instance_number or 0, item.sop_instance_uid))
         return [ordered[at].sop_instance_uid for at in (0, len(ordered) // 2, -1)]
     known = sorted(item.instance_number for item in listed if item.instance_number is not None)
     if not known or known != list(range(known[0], known[0] + len(listed))):
@@ -150,7 +146,10 @@ def _predicted(listed: Sequence[Instance], samples: Mapping[str, Instance]) -> d
         _Doubt: the samples contradict the index or each other.
     """
     real = list(samples.values())
+    numbers = {instance.sop_instance_uid: instance.instance_number for instance in listed}
     if any(sample.problem or len(sample.frames) != 1 for sample in real):
+        raise _Doubt
+    if any(numbers[uid] != sample.instance_number for uid, sample in samples.items()):
         raise _Doubt
     shared = _shared(listed, samples)
     identity = Identity(**{name: _same([getattr(s.identity, name) for s in real]) for name in _IDENTITY})

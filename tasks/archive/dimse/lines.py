@@ -11,7 +11,7 @@ from ssl import SSLContext
 from typing import TypeVar
 
 from tasks.archive.dimse.address import Address
-from tasks.archive.dimse.association import Line, NotNow, Store
+from tasks.archive.dimse.association import Line, NotNow, TakeStored
 from tasks.archive.dimse.tls import client_context
 from tasks.archive.dimse.wire import Bounds
 from tasks.archive.load import Load
@@ -48,7 +48,7 @@ class Lines:
         store: takes the instances that a C-GET brings; told over which of the lines they came by its thread.
     """
 
-    def __init__(self, address: Address, settings: Dimse, limits: Limits, store: Store) -> None:
+    def __init__(self, address: Address, settings: Dimse, limits: Limits, store: TakeStored) -> None:
         self.address = address
         self.calling = address.calling or settings.calling_aet
         self.limits = limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -23,7 +24,7 @@ from tasks.archive.dimse.find import (
     studies_query,
 )
 from tasks.archive.dimse.headers import headers_of
-from tasks.archive.dimse.lines import Limits
+from tasks.archive.dimse.lines import FIRST_PAUSE_S, LONGEST_PAUSE_S, Limits
 from tasks.archive.dimse.retrieve import TOGETHER, Retrieval
 from tasks.archive.dimse.source import DimseSource, Store
 from tasks.archive.dimse.storage import check
@@ -73,6 +74,7 @@ class DimsePeer:
         seen: set[str] = set()
         answers = 0
         tries = self._settings.network.retries + 1
+        pause_s = FIRST_PAUSE_S
         while tries:
             try:
                 with self._retrieval.lines.line(math.inf) as line:
@@ -88,6 +90,8 @@ class DimsePeer:
                 tries -= 1
                 if not tries:
                     raise self._retrieval.lines.unavailable(str(not_now)) from None
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def series(self, study_uid: str) -> tuple[ListedSeries, ...]:
         """As `Peer.series`."""

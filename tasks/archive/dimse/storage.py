@@ -20,7 +20,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from tasks.archive.dimse.address import ae_title
-from tasks.archive.dimse.association import RETRIEVED_CLASSES, RETRIEVED_SYNTAXES, NotNow, Store
+from tasks.archive.dimse.association import RETRIEVED_CLASSES, RETRIEVED_SYNTAXES, NotNow, TakeStored
 from tasks.archive.dimse.tls import client_context, server_context
 from tasks.archive.dimse.wire import MAX_PDU_BYTES, Bounds, Wire
 from tasks.outcomes import ConfigurationError
@@ -46,7 +46,7 @@ class Storage:
         ConfigurationError: a place to listen is none, or the certificate for TLS is missing.
     """
 
-    def __init__(self, settings: Dimse, host: str, *, tls: bool, bounds: Bounds, store: Store) -> None:
+    def __init__(self, settings: Dimse, host: str, *, tls: bool, bounds: Bounds, store: TakeStored) -> None:
         self._settings = settings
         self._places = tuple(_place(text) for text in settings.storage)
         self._hosts = (host, *settings.storage_from)

@@ -241,6 +241,13 @@ def test_an_index_that_tells_wrong_places_is_not_believed() -> None:
     assert list(headers_of(listed, archive)) == list(real)
 
 
+def test_an_index_that_tells_wrong_numbers_is_not_believed() -> None:
+    real = axial_series(SLICES)
+    archive = Archive(real)
+    listed = [replace(only_numbers(one), instance_number=(one.instance_number or 0) + 1) for one in real]
+    assert list(headers_of(listed, archive)) == list(real)
+
+
 def test_what_is_no_image_is_listed_with_its_problem() -> None:
     real = axial_series(SLICES)
     report = replace(only_numbers(axial_slice(0.0)), sop_class_uid="1.2.840.10008.5.1.4.1.1.88.11")
