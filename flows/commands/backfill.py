@@ -71,6 +71,7 @@ def backfill(
             return
         if isinstance(source, FolderArchive):
             check_apart(source.root, settings.lake)
+        _refuse_a_second(settings)
         with orchestrated(settings.lake, debug=is_debug()):
             from flows.backfill import backfill as run
 
@@ -105,6 +106,19 @@ def _asked(
             "or --from-crops alone."
         )
     return archive, (first.date(), last.date())
+
+
+def _refuse_a_second(settings: Settings) -> None:
+    """Leave before anything is started, where another backfill is under way."""
+    from flows.calendar.record import backfill_lock
+    from tasks.publish.lake import Lake
+    from tasks.publish.lock import LakeBusyError, holder
+
+    other = holder(backfill_lock(Lake(settings.lake)))
+    if other is not None:
+        raise LakeBusyError(
+            f"The lake {settings.lake} has {other} under way. Wait until it has ended, or stop it."
+        )
 
 
 def _show_plan(plan: Plan, *, json: bool) -> None:
