@@ -1,6 +1,6 @@
 """One study scored by a new model version, from what an earlier one left: no archive, no slices, two steps.
 
-Measurements, and what the study cost to read, are those of the earlier rows; a refusal is carried over.
+Measurements are those of the earlier rows, and nothing counts as read; a refusal is carried over.
 """
 
 from __future__ import annotations
