@@ -15,7 +15,8 @@ from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.instance import Instance
 from tasks.outcomes import ArchiveError, Failed, Reason
 from tasks.settings import Network
-from tests.archive.dimse.conftest import NETWORK, SERIES, SLICES, STUDY, settings
+from tests.archive.dimse.conftest import NETWORK, SERIES, SLICES, STUDY, Destination, settings
+from tests.archive.dimse.dcmqrscp import running_dcmqrscp
 from tests.archive.dimse.proxy import Fault, Proxy, running_proxy
 from tests.archive.orthanc import LOOPBACK, Orthanc, free_port, running_orthanc
 
@@ -81,6 +82,27 @@ def test_a_fault_among_images_is_got_over_or_fails_the_study(proxy: Proxy, fault
         header.sop_instance_uid for header in headers
     ]
     source.close()
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize(("fault", "times", "is_got_over"), [("cut", 1, True), ("stall", 9, False)])
+def test_a_fault_on_the_way_of_a_c_move_ends_in_time(
+    tmp_path: Path, slices: list[Path], fault: Fault, times: int, is_got_over: bool
+) -> None:
+    here = Destination("HERE", free_port())
+    with (
+        running_proxy(here.port) as between,
+        running_dcmqrscp(tmp_path, {here.title: between.port}, "--disable-get") as server,
+    ):
+        server.store(slices)
+        between.fault, between.after, between.left = fault, 1000, times
+        peer = DimsePeer(server.dimse, settings(here, network=IMPATIENT))
+        if is_got_over:
+            assert len(listed(peer)) == SLICES
+        else:
+            with pytest.raises(ArchiveError, match="did not come"):
+                listed(peer)
+        peer.close()
 
 
 def test_an_archive_that_dies_fails_the_study(proxy: Proxy) -> None:
