@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tasks.archive.archive import Archive, open_archive
 from tasks.archive.folder import FolderAccess
 from tasks.archive.memory import Memory
-from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, StudySummary, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Progress, Scan, StudySummary, Window
 from tasks.dicom.instance import Identity, Instance, Series, Study
 from tasks.dicom.source import InstanceSource
 from tasks.outcomes import Failed, Reason
@@ -82,7 +82,13 @@ class KeptArchive:
         self._lake = lake
         self._pipeline = pipeline
 
-    def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:  # noqa: ARG002
+    def scan(
+        self,
+        memory: Memory | None = None,  # noqa: ARG002 - as `Archive` has it
+        window: Window = EVERYTHING,
+        *,
+        progress: Progress | None = None,  # noqa: ARG002
+    ) -> Scan:
         """As `Archive.scan`: every study whose newest row a model version can go on from."""
         found = {row.study_uid: row for row in self._newest() if self._is_kept(row)}
         summaries = (

@@ -24,7 +24,7 @@ from flows.findings import Again, Work
 from flows.kept import open_source
 from flows.night import Night, Outstanding, open_night
 from flows.presence import NOTHING, SILENT, Noted, note_presence, settle_minutes
-from flows.progress import NightProgress
+from flows.progress import NightProgress, scan_progress
 from flows.rescore import lost, work_on
 from flows.shift import Shift
 from flows.tally import Tally
@@ -72,7 +72,7 @@ def nightly(
     source = open_source(archive, chosen)
     with open_night(chosen, source, gives_way=gives_way) as night:
         shift = Shift(night.lake, stop_at, gives_way)
-        found = scan(night, source, since, until)
+        found = scan(night, source, since, until, show_progress)
         outstanding = night.outstanding(found)
         begun = 0
         if outstanding.todo:
@@ -93,10 +93,11 @@ def nightly(
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def scan(night: Night, archive: Archive, since: date | None, until: date | None) -> Scan:
+def scan(night: Night, archive: Archive, since: date | None, until: date | None, show: bool) -> Scan:
     """What the archive holds: only what is new or changed is asked for."""
     window = Window(since, until, settle_minutes(night.settings, archive))
-    return archive.scan(Memory.of_lake(night.settings.lake), window)
+    with scan_progress(show=show) as progress:
+        return archive.scan(Memory.of_lake(night.settings.lake), window, progress=progress)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

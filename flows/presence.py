@@ -15,6 +15,8 @@ from tasks.settings import Settings
 # Nobody waits for a scheduled night, or sees what a network archive is receiving; scanners and routers send
 # a study within minutes.
 SETTLE_MINUTES = 30.0
+# Archives in which nothing arrives unseen: a folder that someone names is complete, as is what was kept.
+IMMEDIATE = frozenset({"folder", "crops"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,13 @@ SILENT = Noted(note="The archive stopped answering: what was not begun is left f
 
 
 def settle_minutes(settings: Settings, archive: Archive) -> float:
-    """How long a study must have been quiet: as set, else by the kind of archive and of run."""
+    """How long a study must have been quiet: as set, else by the kind of archive.
+
+    A scheduled night sets it for a folder too (`flows.deployments`).
+    """
     if settings.settle_minutes is not None:
         return settings.settle_minutes
-    return SETTLE_MINUTES if archive.kind != "folder" or _is_scheduled() else 0.0
+    return 0.0 if archive.kind in IMMEDIATE else SETTLE_MINUTES
 
 
 def note_presence(lake: Lake, archive: Archive, found: Scan, max_gone_share: float) -> Noted:
@@ -52,6 +57,8 @@ def note_presence(lake: Lake, archive: Archive, found: Scan, max_gone_share: flo
     presence = presence_of(lake, archive.key, found.held, found.window)
     mark(lake, presence.returned, None)
     missed = len(presence.missed)
+    if missed and found.counts.denied:
+        return Noted(note="Parts of the archive may not be read, so no study was marked as gone.")
     if not presence.is_believable(max_gone_share):
         return Noted(
             note=f"The archive no longer lists {missed} of {presence.known} studies that the lake has of it, "
@@ -64,11 +71,3 @@ def note_presence(lake: Lake, archive: Archive, found: Scan, max_gone_share: flo
         return Noted(note=f"The archive gave no answer about {missed} studies that it did not list.")
     mark(lake, gone, datetime.now(UTC))
     return Noted(gone=len(gone))
-
-
-def _is_scheduled() -> bool:
-    """Whether this flow runs as a deployment, not by a command that someone waits for."""
-    from prefect.context import FlowRunContext  # commands that run no flow do without Prefect
-
-    context = FlowRunContext.get()
-    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None

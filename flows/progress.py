@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from uuid import UUID
 
@@ -25,6 +27,37 @@ from tasks.outcomes import Outcome
 _ARTIFACT_EVERY_S = 5.0
 # How often a line is printed where the output is a file and a bar would be noise.
 _LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def scan_progress(*, show: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar while an archive is asked what is new, gone at the end; where there is no terminal, lines.
+
+    Args:
+        show: print to the terminal.
+    """
+    console = Console(stderr=True, quiet=not show)
+    bar = Progress(
+        TextColumn("[bold]looking at what is new"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (show and console.is_terminal),
+        transient=True,
+    )
+    task = bar.add_task("", total=None)
+    line_s = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal line_s
+        bar.update(task, completed=done, total=total)
+        if not console.is_terminal and time.monotonic() - line_s > _LINE_EVERY_S:
+            line_s = time.monotonic()
+            console.print(f"looked at {done} of {total} that are new")
+
+    with bar:
+        yield tell
 
 
 class NightProgress:

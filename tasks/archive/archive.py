@@ -13,7 +13,7 @@ from typing import Protocol
 from tasks.archive.folder import FolderArchive
 from tasks.archive.memory import Memory
 from tasks.archive.remote import RemoteArchive
-from tasks.archive.scan import EVERYTHING, Outline, Scan, Window
+from tasks.archive.scan import EVERYTHING, Outline, Progress, Scan, Window
 from tasks.dicom.instance import Study
 from tasks.dicom.source import InstanceSource
 from tasks.outcomes import ConfigurationError
@@ -63,11 +63,18 @@ class Archive(Protocol):
         """Names this archive among those that a lake remembers, without telling its address."""
         ...
 
-    def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:
+    def scan(
+        self,
+        memory: Memory | None = None,
+        window: Window = EVERYTHING,
+        *,
+        progress: Progress | None = None,
+    ) -> Scan:
         """What the archive holds now, and of that what the window asks for.
 
         Args:
             memory: where the last scan is remembered and this one will be; None asks for everything.
+            progress: told how far it has come with what is new.
 
         Raises:
             ArchiveError: when the archive does not answer.

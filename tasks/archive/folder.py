@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from tasks.archive.grouping import arrange, kept, study_of, summarise
 from tasks.archive.memory import Memory
 from tasks.archive.rows import IMAGE, SCHEMA, File, instances_of, read_rows
-from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Progress, Scan, Window
 from tasks.archive.walk import Listing, list_files
 from tasks.dicom.header import NoImage
 from tasks.dicom.instance import Study
@@ -37,8 +37,6 @@ PARALLEL_FROM_FILES = 10_000
 
 ReadChunk = Callable[[Sequence[File]], pa.Table]
 MapChunks = Callable[[ReadChunk, Iterable[Sequence[File]]], Iterable[pa.Table]]
-Progress = Callable[[int, int], None]
-"""Called with (files read, files to read)."""
 
 
 class FolderArchive:

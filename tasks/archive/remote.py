@@ -26,7 +26,16 @@ from tasks.archive.listing import (
 )
 from tasks.archive.memory import Memory
 from tasks.archive.peer import ListedSeries, ListedStudy, Peer
-from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, StudySummary, Window, study_day
+from tasks.archive.scan import (
+    EVERYTHING,
+    Counts,
+    Outline,
+    Progress,
+    Scan,
+    StudySummary,
+    Window,
+    study_day,
+)
 from tasks.outcomes import ArchiveError
 
 # Connections over which series are asked for: enough to hide the way to the archive and back.
@@ -62,12 +71,18 @@ class RemoteArchive:
         """Names this archive among those that a lake remembers, without telling its address."""
         return self._peer.key
 
-    def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:
+    def scan(
+        self,
+        memory: Memory | None = None,
+        window: Window = EVERYTHING,
+        *,
+        progress: Progress | None = None,
+    ) -> Scan:
         """As `Archive.scan`; a study whose series cannot be had while others' can is found all the same."""
         listed = self._listed(window)
         ledger = Ledger(memory, self.key)
         asked = [study for study in listed.values() if _must_be_asked(study, ledger.lines)]
-        lines = ledger.lines | self._ask(asked, ledger)
+        lines = ledger.lines | self._ask(asked, ledger, progress)
         found = {uid: listed[uid] for uid in listed if _holds_images(lines[uid])}
         return Scan.of(
             [_summary(study, lines[uid]) for uid, study in found.items()],
@@ -96,7 +111,9 @@ class RemoteArchive:
         answers = self._answers(lambda peer, uid: peer.series(uid), uids)
         return frozenset(uid for uid, series in zip(uids, answers, strict=True) if not series)
 
-    def _ask(self, studies: Sequence[ListedStudy], ledger: Ledger) -> dict[str, Line]:
+    def _ask(
+        self, studies: Sequence[ListedStudy], ledger: Ledger, progress: Progress | None
+    ) -> dict[str, Line]:
         """Bring the series of studies into the ledger; returns lines for studies that got no answer.
 
         Raises:
@@ -107,6 +124,8 @@ class RemoteArchive:
         answers = self._answers(_series_or_error, [study.study_uid for study in studies])
         try:
             for number, (study, series) in enumerate(zip(studies, answers, strict=True), start=1):
+                if progress:
+                    progress(number, len(studies))
                 if isinstance(series, ArchiveError):
                     in_a_row += 1
                     if in_a_row >= MAX_UNANSWERED:

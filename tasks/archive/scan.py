@@ -10,6 +10,9 @@ from datetime import date
 from tasks.dicom.dates import calendar_day
 from tasks.dicom.instance import Study
 
+Progress = Callable[[int, int], None]
+"""Called with (done, to do) while new files are read, or studies asked about."""
+
 CONTENT_KEY_DIGITS = 32
 """128 bits: no two contents of one archive will ever share a key."""
 

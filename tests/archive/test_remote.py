@@ -74,6 +74,14 @@ def test_series_are_asked_of_new_and_changed_studies_alone(
     assert {uid for uid in keys(first) if keys(first)[uid] != keys(third)[uid]} == {"1.2"}
 
 
+def test_it_is_told_how_far_a_scan_has_come(archive: RemoteArchive, memory: Memory) -> None:
+    told: list[tuple[int, int]] = []
+    archive.scan(memory, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    archive.scan(memory, progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 3
+
+
 def test_a_change_without_another_count_is_seen_by_its_time(
     shelf: Shelf, archive: RemoteArchive, memory: Memory
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from flows.presence import SETTLE_MINUTES, note_presence, settle_minutes
 from tasks.archive.folder import FolderAccess
 from tasks.archive.memory import Memory
-from tasks.archive.scan import EVERYTHING, Counts, Outline, Scan, Window
+from tasks.archive.scan import EVERYTHING, Counts, Outline, Progress, Scan, Window
 from tasks.outcomes import ArchiveError
 from tasks.publish.lake import Lake
 from tasks.settings import Settings
@@ -33,7 +33,13 @@ class Told:
     is_silent: bool = False
     asked: list[str] = field(default_factory=list)
 
-    def scan(self, memory: Memory | None = None, window: Window = EVERYTHING) -> Scan:  # noqa: ARG002
+    def scan(
+        self,
+        memory: Memory | None = None,  # noqa: ARG002
+        window: Window = EVERYTHING,  # noqa: ARG002
+        *,
+        progress: Progress | None = None,  # noqa: ARG002
+    ) -> Scan:
         raise AssertionError("it has been scanned")
 
     def outline(self, memory: Memory | None = None, window: Window = EVERYTHING) -> tuple[Outline, ...]:  # noqa: ARG002
@@ -95,6 +101,13 @@ def test_an_archive_that_lost_most_studies_is_noted_and_nothing_marked(
     assert f"{4 - len(listed)} of 4" in noted.note
     assert "MAX_GONE_SHARE" in noted.note
     assert note_presence(lake, archive, found(*listed), 1.0).gone == 4 - len(listed)
+
+
+def test_where_parts_may_not_be_read_nothing_is_marked(lake: Lake) -> None:
+    part = replace(found("1.0", "1.1", "1.2"), counts=Counts(denied=1))
+    noted = note_presence(lake, Told("folder"), part, 0.1)
+    assert (noted.gone, marked(lake)) == (0, set())
+    assert "may not be read" in noted.note
 
 
 def test_an_archive_that_falls_silent_at_the_end_spoils_no_night(lake: Lake) -> None:
