@@ -10,7 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows import cli
 from tasks.publish.journal import Journal
 from tasks.publish.lake import Lake
 from tests.flows.command import Answer, Running, osteoscreen, start, table
@@ -78,11 +80,14 @@ def test_a_plan_leaves_nothing_behind(night: FinishedNight, tmp_path: Path) -> N
         (("backfill", "nowhere", *DAYS, "--plan"), "archive"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    answer = osteoscreen(*arguments, cwd=tmp_path)
-    assert answer.status == 2
-    assert said in answer.err
-    assert len(answer.err.strip().splitlines()) == 1
+def test_what_cannot_be_done_is_one_sentence(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(cli.app, arguments)
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,19 @@ from tasks.publish.lock import LakeBusyError
 
 RUNNER = CliRunner()
 # What the contract names; others may stand beside them.
-COMMANDS = ("demo", "screen", "worklist", "explain", "sql", "train", "triton", "phantom", "doctor")
+COMMANDS = (
+    "demo",
+    "screen",
+    "backfill",
+    "deploy",
+    "worklist",
+    "explain",
+    "sql",
+    "train",
+    "triton",
+    "phantom",
+    "doctor",
+)
 
 
 @pytest.fixture(autouse=True)
