@@ -11,9 +11,9 @@ from tasks.dicom.source import InstanceSource
 from tasks.infer.client import TritonClient
 from tasks.infer.manifest import Manifest
 from tasks.infer.prediction import Prediction
-from tasks.locate.anatomy import Anatomy, Body
+from tasks.locate.anatomy import Anatomy
 from tasks.measure.muscle import Muscle
-from tasks.measure.trabecular import Trabecular
+from tasks.measure.vertebrae import Vertebra
 from tasks.outcomes import Warn
 from tasks.publish.lake import Lake
 from tasks.publish.result import ScreeningKey, StudyResult
@@ -71,15 +71,6 @@ class Bench:
     access: Access = field(default_factory=FolderAccess)
     archive_key: str | None = None
     secret: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Vertebra:
-    """One vertebral body with what was measured in it."""
-
-    body: Body
-    trabecular: Trabecular
-    hu_120kvp: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.findings import Bench, Findings, Vertebra, Work
+from flows.findings import Bench, Findings, Work
 from tasks.dicom.dates import calendar_day
 from tasks.dicom.instance import Instance, Series, Study
 from tasks.infer.manifest import Manifest
+from tasks.measure.vertebrae import Vertebra
 from tasks.outcomes import Outcome, StudyEnded, Warn
 from tasks.publish.result import ScreeningKey, StudyResult
 from tasks.schema import TABLES, AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from flows.findings import Bench, Findings, Vertebra, Work
+from flows.findings import Bench, Findings, Work
 from flows.rows import first_header, result_of
 from flows.shown import shown
 from tasks.archive.patient import patient_key
@@ -21,18 +21,13 @@ from tasks.dicom.source import Mislisted
 from tasks.files import DiskFullError
 from tasks.infer.crop import model_crop
 from tasks.lifecycle import Observer, State, StudyLife
-from tasks.locate.anatomy import Body
 from tasks.locate.locate import locate
-from tasks.measure.doubts import noise_doubts
-from tasks.measure.kvp import to_120_kvp
 from tasks.measure.muscle import measure_muscle, smi_cm2_m2
-from tasks.measure.outliers import too_bright
-from tasks.measure.trabecular import Trabecular, measure_trabecular
+from tasks.measure.vertebrae import measure_vertebrae
 from tasks.outcomes import ConfigurationError, Excluded, Failed, Outcome, Reason, StudyEnded, Warn
 from tasks.publish.result import StudyResult
 from tasks.score.study import Measured, score_study
 from tasks.select.series import Selected, eligible_series, judge_study
-from tasks.settings import Settings
 from tasks.volume.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -148,13 +143,13 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
     volume, anatomy, selected = findings.volume, findings.anatomy, findings.selected
     assert volume and anatomy and selected  # noqa: S101 - the steps before left them
     header = selected.stack.planes[0].instance
-    vertebrae, doubts = _measure_bodies(volume, anatomy.bodies, header.kvp, bench.settings)
+    vertebrae, doubts = measure_vertebrae(volume, anatomy.bodies, header.kvp, bench.settings)
     muscle = measure_muscle(volume, anatomy, bench.settings.muscle)
     smi = smi_cm2_m2(muscle, header.patient_height_m)
     if muscle is None:
-        doubts.append(Warn.MUSCLE_NOT_MEASURED)
+        doubts = (*doubts, Warn.MUSCLE_NOT_MEASURED)
     elif smi is None:
-        doubts.append(Warn.HEIGHT_UNKNOWN)
+        doubts = (*doubts, Warn.HEIGHT_UNKNOWN)
     return replace(
         findings,
         vertebrae=vertebrae,
@@ -162,42 +157,6 @@ def _measure(bench: Bench, _work: Work, findings: Findings) -> Findings:
         smi_cm2_m2=smi,
         warnings=(*findings.warnings, *doubts),
     )
-
-
-def _measure_bodies(
-    volume: Volume, bodies: tuple[Body, ...], kvp: float | None, settings: Settings
-) -> tuple[tuple[Vertebra, ...], list[Warn]]:
-    """Every body measured, without those that are too bright among the others to be sound."""
-    limits = settings.vertebrae
-    measured = _measurable(volume, bodies, limits.min_bodies)
-    left_out = too_bright([region.hu for _, region in measured], limits.max_brighter_hu, limits.min_bodies)
-    doubts = [Warn.POSSIBLE_FRACTURE] if left_out or len(measured) < len(bodies) else []
-    vertebrae = []
-    for index, (body, region) in enumerate(measured):
-        if index not in left_out:
-            at_120kvp, of_kvp = to_120_kvp(region.hu, kvp, settings.tube_voltage)
-            vertebrae.append(Vertebra(body, region, at_120kvp))
-            doubts += of_kvp
-    doubts += noise_doubts([vertebra.trabecular.sd_hu for vertebra in vertebrae], limits.noisy_sd_hu)
-    return tuple(vertebrae), doubts
-
-
-def _measurable(volume: Volume, bodies: tuple[Body, ...], least: int) -> list[tuple[Body, Trabecular]]:
-    """The bodies that can be measured.
-
-    Raises:
-        Excluded: `implausible_anatomy`, as the last body that could not, when too few are left.
-    """
-    measured = []
-    refusal: Excluded | None = None
-    for body in bodies:
-        try:
-            measured.append((body, measure_trabecular(volume, body)))
-        except Excluded as refused:
-            refusal = refused
-    if refusal is not None and len(measured) < least:
-        raise refusal
-    return measured
 
 
 def _infer(bench: Bench, _work: Work, findings: Findings) -> Findings:
