@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from flows.findings import Bench
 from flows.study import screen_study
 from tasks.archive.patient import patient_key
-from tasks.dicom.instance import Identity, Study
+from tasks.dicom.instance import Identity, Instance, Study
+from tasks.dicom.pixel_data import Read
 from tasks.dicom.source import LocalFiles
 from tasks.outcomes import Failed, Outcome, Reason
 from tasks.phantom.archive import write_archive
@@ -27,11 +29,22 @@ ENDS_HERE = Failed(
 
 
 class Watched(LocalFiles):
-    """Files, of which it is known whether they were let go."""
+    """Files as if they were far away; knows what was asked for, and whether all was let go."""
+
+    is_local = False
 
     def __init__(self) -> None:
         super().__init__()
         self.is_closed = False
+        self.wanted: set[str] = set()
+        self.opened: set[str] = set()
+
+    def want(self, instances: Sequence[Instance]) -> None:
+        self.wanted |= {instance.source for instance in instances}
+
+    def open(self, instance: Instance) -> tuple[Instance, Read]:
+        self.opened.add(instance.source)
+        return super().open(instance)
 
     def close(self) -> None:
         self.is_closed = True
@@ -111,6 +124,8 @@ def test_a_study_that_did_not_change_is_scored(tmp_path: Path, generated: Study)
     row = screen_study(bench_with(tmp_path, access), work_of(listed(generated))).screening
     assert row.outcome is Outcome.SCORED
     assert access.source.is_closed
+    assert 0 < len(access.source.opened) < len(generated.series[0].instances)
+    assert access.source.opened <= access.source.wanted  # all of them fetched ahead
 
 
 def test_a_study_that_changed_while_it_was_read_has_no_score(tmp_path: Path, generated: Study) -> None:
