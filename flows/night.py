@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.findings import Again, Bench, Work
+from flows.header_rows import first_header
 from flows.presence import NOTHING, Noted
-from flows.rows import first_header
 from flows.tally import Tally, count
 from tasks.archive.archive import Archive
 from tasks.archive.patient import load_secret, patient_key

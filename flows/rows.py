@@ -1,22 +1,18 @@
-"""From what is known of a study to the rows that it leaves: one screening, its vertebrae, its series."""
+"""From what is known of a study to the rows that it leaves: the screening, its vertebrae, and the rest."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from flows.findings import Bench, Findings, Work
-from tasks.dicom.dates import calendar_day
-from tasks.dicom.instance import Instance, Series, Study
+from flows.header_rows import accession_row, first_header, fitting, header_columns, patient_row, series_rows
 from tasks.infer.manifest import Manifest
 from tasks.measure.vertebrae import Vertebra
 from tasks.outcomes import Outcome, StudyEnded, Warn
 from tasks.publish.result import ScreeningKey, StudyResult
-from tasks.schema import TABLES, AccessionRow, PatientRow, ScreeningRow, SeriesRow, VertebraRow
-from tasks.select.age import age_years
-from tasks.select.checks import SHOWN_TERMS
+from tasks.schema import ScreeningRow, VertebraRow
 
 _UNKNOWN_LEVEL = "?"
 
@@ -36,7 +32,7 @@ def result_of(
     columns: dict[str, Any] = {
         **_identity_of_work(bench.run_id, work.key, work.patient_key, bench.manifest),
         **_ending(end),
-        **_fitting("screenings", _header_columns(header) | _series_columns(findings)),
+        **fitting("screenings", header_columns(header) | _series_columns(findings)),
         **_measured_columns(findings),
         "warnings": _unique(findings.warnings) if end is None else (),
         "archive_key": bench.archive_key,
@@ -46,19 +42,10 @@ def result_of(
     return StudyResult(
         screening=ScreeningRow(**columns),
         vertebrae=tuple(_vertebra_rows(work.key, findings)) if findings.score else (),
-        series=_series_rows(bench.run_id, work, findings),
-        patient=_patient_row(work.patient_key, header),
-        accession=_accession_row(work, header),
+        series=series_rows(bench.run_id, work, findings),
+        patient=patient_row(work.patient_key, header),
+        accession=accession_row(work, header),
     )
-
-
-def first_header(study: Study) -> Instance | None:
-    """A header of the study, for what all its images share; None when every one of them is damaged.
-
-    One that was read goes before what the list of an archive told.
-    """
-    headers = [instance for series in study.series for instance in series.instances]
-    return next((header for header in headers if header.sop_instance_uid), headers[0] if headers else None)
 
 
 def _identity_of_work(run_id: str, key: ScreeningKey, patient_key: str, manifest: Manifest) -> dict[str, Any]:
@@ -76,20 +63,6 @@ def _ending(end: StudyEnded | None) -> dict[str, Any]:
     if end is None:
         return {"outcome": Outcome.SCORED}
     return {"outcome": end.reason.outcome, "reason": end.reason, "detail": end.detail or None}
-
-
-def _header_columns(header: Instance | None) -> dict[str, Any]:
-    """What the header says, null where it says nothing."""
-    if header is None:
-        return {}
-    return {
-        "study_date": calendar_day(header.study_date),
-        "age_years": age_years(header.age_text, header.identity.birth_date, header.study_date),
-        "sex": header.sex if header.sex in ("F", "M", "O") else None,
-        "manufacturer": header.manufacturer or None,
-        "scanner_model": header.scanner_model or None,
-        "site": header.site or None,
-    }
 
 
 def _series_columns(findings: Findings) -> dict[str, Any]:
@@ -177,77 +150,6 @@ def _vertebra_columns(vertebra: Vertebra) -> dict[str, Any]:
         "width_mm": body.width_mm,
         "depth_mm": body.depth_mm,
     }
-
-
-def _series_rows(run_id: str, work: Work, findings: Findings) -> tuple[SeriesRow, ...]:
-    """One row per series that has a header, with what the rules said of it."""
-    judgements = {}
-    for judgement in reversed(findings.judgements):  # of the parts of a series the best one counts
-        judgements[judgement.series_uid] = judgement
-    chosen = findings.selected.series_uid if findings.selected else None
-    rows = []
-    for series in work.study.series:
-        if not series.series_uid:
-            continue
-        header = series.instances[0]
-        judged = judgements.get(series.series_uid)
-        rows.append(
-            SeriesRow(
-                run_id=run_id,
-                study_uid=work.study.study_uid,
-                series_uid=series.series_uid,
-                content_key=work.key.content_key,
-                instances=len(series.instances),
-                **_fitting("series", _series_header_columns(series, header)),
-                chosen=series.series_uid == chosen,
-                reason=judged.reason if judged else None,
-                detail=(judged.detail or None) if judged else None,
-            )
-        )
-    return tuple(rows)
-
-
-def _series_header_columns(series: Series, header: Instance) -> dict[str, Any]:
-    return {
-        "study_date": calendar_day(header.study_date),
-        "modality": header.modality if header.modality in SHOWN_TERMS else None,
-        "series_number": header.series_number,
-        "slice_thickness_mm": header.slice_thickness_mm,
-        "kvp": header.kvp,
-        "kernel": header.kernel or None,
-        "transfer_syntax_uid": _most_common([item.transfer_syntax_uid for item in series.instances]),
-    }
-
-
-def _patient_row(patient_key: str, header: Instance | None) -> PatientRow | None:
-    if header is None:
-        return None
-    identity = header.identity
-    columns = {
-        "patient_id": identity.patient_id or None,
-        "issuer": identity.issuer or None,
-        "name": identity.name or None,
-        "birth_date": identity.birth_date or None,
-    }
-    return PatientRow(patient_key=patient_key, **_fitting("patients", columns))
-
-
-def _accession_row(work: Work, header: Instance | None) -> AccessionRow | None:
-    if header is None:
-        return None
-    columns = {"accession_number": header.identity.accession_number or None}
-    return AccessionRow(
-        study_uid=work.study.study_uid, patient_key=work.patient_key, **_fitting("accessions", columns)
-    )
-
-
-def _fitting(table: str, values: dict[str, Any]) -> dict[str, Any]:
-    """What a header claims, without what cannot be (a negative tube voltage) and would stop the night."""
-    return TABLES[table].fitting(values)
-
-
-def _most_common(values: Sequence[str]) -> str | None:
-    return Counter(values).most_common(1)[0][0] or None if values else None
 
 
 def _unique(warnings: Sequence[Warn]) -> tuple[Warn, ...]:

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.findings import Bench, Findings, Work
-from flows.rows import first_header, result_of
+from flows.header_rows import first_header
+from flows.rows import result_of
 from flows.shown import shown
 from tasks.archive.patient import patient_key
 from tasks.dicom.source import Mislisted
