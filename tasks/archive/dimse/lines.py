@@ -45,7 +45,7 @@ class Lines:
     """Associations on demand. Safe for use by several threads; lives in one process.
 
     Args:
-        store: takes the instances that a C-GET brings; told over which of the lines they came by its thread.
+        store: takes the instances that a C-GET brings, whichever association they come over.
     """
 
     def __init__(self, address: Address, settings: Dimse, limits: Limits, store: TakeStored) -> None:
