@@ -74,6 +74,7 @@ def _series_columns(findings: Findings) -> dict[str, Any]:
     cost = volume.cost
     return {
         "series_uid": selected.series_uid,
+        "age_years": selected.age_years,
         "kvp": header.kvp,
         "kernel": selected.kernel or None,
         "slice_thickness_mm": header.slice_thickness_mm,

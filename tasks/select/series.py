@@ -28,17 +28,12 @@ class Judgement:
     """What the rules said of one candidate; `reason` is None when it may be measured.
 
     Attributes:
-        part: part of the series, from 0; a series of one acquisition has one.
+        spacing_mm: distance of its slices; 0 with fewer than two.
         rank: how many rules it passed.
-        thickness_mm: the greater of slice thickness and spacing.
     """
 
     series_uid: str
-    part: int
-    slices: int
-    coverage_mm: float
-    thickness_mm: float
-    kernel: str
+    spacing_mm: float
     rank: int
     reason: Reason | None = None
     detail: str = ""
@@ -115,11 +110,7 @@ def _judge(candidate: Candidate, settings: Settings) -> Judgement:
     rank, reason, detail = first_refusal(SERIES_RULES, candidate, settings) or (len(SERIES_RULES), None, "")
     return Judgement(
         series_uid=candidate.series_uid,
-        part=candidate.part,
-        slices=len(candidate.stack.planes),
-        coverage_mm=candidate.stack.coverage_mm,
-        thickness_mm=candidate.thickness_mm,
-        kernel=candidate.first.kernel if candidate.first else "",
+        spacing_mm=candidate.stack.spacing_mm,
         rank=rank,
         reason=reason,
         detail=detail,

@@ -16,7 +16,7 @@ from flows.findings import Bench
 from flows.study import screen_study
 from tasks.dicom.instance import Frame, Identity
 from tasks.publish.journal import Journal
-from tests.builders import AXIAL, axial_series, study
+from tests.builders import AXIAL, axial_series, localizer, study
 from tests.flows.benches import bench_at, work_of
 
 
@@ -38,6 +38,12 @@ def test_a_refused_study_carries_what_its_header_says(bench: Bench) -> None:
 def test_a_row_has_the_day_by_which_its_study_was_chosen(bench: Bench) -> None:
     as_acr_nema_wrote_it = study(axial_series(6, study_date="2024.03.15"))
     assert screen_study(bench, work_of(as_acr_nema_wrote_it)).screening.study_date == date(2024, 3, 15)
+
+
+def test_a_row_has_the_age_by_which_its_patient_was_let_in(bench: Bench) -> None:
+    scout = localizer(series_uid="1.2.3.0", age_text="")
+    row = screen_study(bench, work_of(study([scout, *axial_series(200)]))).screening
+    assert (row.series_uid, row.age_years) == ("1.2.3.1", 70.0)
 
 
 def test_the_row_of_a_selected_study_says_what_reading_cost(bench: Bench) -> None:

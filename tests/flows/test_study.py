@@ -200,6 +200,7 @@ def test_of_two_series_the_judgement_on_each_is_kept(bench: Bench) -> None:
     assert rows["1.2.3.2"].reason is Reason.THICK_SLICES
     assert not any(row.chosen for row in rows.values())
     assert (rows["1.2.3.1"].instances, rows["1.2.3.2"].instances) == (6, 40)
+    assert (rows["1.2.3.1"].slice_spacing_mm, rows["1.2.3.2"].slice_spacing_mm) == (1.0, 8.0)
 
 
 def test_a_coronal_series_is_refused_as_such(bench: Bench) -> None:

@@ -308,7 +308,7 @@ def test_two_acquisitions_over_the_same_place_are_judged_apart(numbered: bool) -
         for n in range(300)
     ]
     judgements = judge_study(study([*second, *first]), SETTINGS)
-    assert [(j.slices, j.reason) for j in judgements] == [(300, None), (300, None)]
+    assert [(j.spacing_mm, j.reason) for j in judgements] == [(1.0, None), (1.0, None)]
     chosen = select_series(study([*second, *first]), SETTINGS).stack.planes
     assert {plane.instance.sop_instance_uid for plane in chosen} == {i.sop_instance_uid for i in first}
 
