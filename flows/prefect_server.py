@@ -22,7 +22,7 @@ from flows.orchestrator import configure_prefect, is_full
 from tasks.files import DiskFullError
 from tasks.infer.watchdog import die_with_parent
 from tasks.outcomes import ConfigurationError, OsteoscreenError
-from tasks.publish.lock import exclusive, holder
+from tasks.publish.lock import LakeBusyError, exclusive, holder
 
 API_URL = "PREFECT_API_URL"
 # A loaded machine that makes its first database has been seen to take more than 20 s.
@@ -97,6 +97,8 @@ def served(lake: Path, port: int, *, debug: bool = False) -> Iterator[str]:
         yield os.environ[API_URL].removesuffix("/api")
         return
     home, page = Path(os.environ["PREFECT_HOME"]), f"http://127.0.0.1:{port}"
+    if running := holder(home / _SERVED):
+        raise LakeBusyError(f"This lake's deployments are served already: {running}. Stop that first.")
     with exclusive(home / _SERVED, f"{page}/api"):
         if not _is_free(port):
             raise ConfigurationError(f"Port {port} is taken: name another with --port.")
