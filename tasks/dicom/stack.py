@@ -56,8 +56,6 @@ class Stack:
     Attributes:
         planes: without duplicates; empty when no instance has a position and an orientation.
         duplicates: planes left out because another lies at the same position or is the same instance.
-        otherwise_oriented: planes left out because most planes are oriented otherwise (a localizer).
-        unplaced: planes without position or orientation, counted only.
         spacing_mm: median gap; 0 with fewer than two planes.
         gaps_mm: distance of each plane to the next, along the normal; one fewer than planes.
         orientation: ImageOrientationPatient that the planes share; None when there are none.
@@ -70,8 +68,6 @@ class Stack:
 
     planes: tuple[Plane, ...]
     duplicates: tuple[Plane, ...] = ()
-    otherwise_oriented: tuple[Plane, ...] = ()
-    unplaced: int = 0
     spacing_mm: float = 0.0
     gaps_mm: tuple[float, ...] = ()
     orientation: Orientation | None = None
@@ -88,37 +84,33 @@ class Stack:
 def stack_planes(instances: Iterable[Instance]) -> Stack:
     """Sort the planes of instances into a stack; the order in which they are given does not matter.
 
-    The orientation that most planes have is the stack's; planes oriented otherwise are set aside. Of planes
-    at one position the one with the lowest acquisition, instance number and UID stays.
+    The orientation that most planes have is the stack's; planes oriented otherwise (a localizer) are left
+    out, and so are planes without position or orientation. Of planes at one position the one with the lowest
+    acquisition, instance number and UID stays.
     """
-    placed: list[Plane] = []
-    unplaced = 0
-    for instance in instances:
-        unplaced += not instance.frames
-        for index, frame in enumerate(instance.frames):
-            if is_placed(frame):
-                placed.append(Plane(instance, index, 0.0))
-            else:
-                unplaced += 1
+    placed = [
+        Plane(instance, index, 0.0)
+        for instance in instances
+        for index, frame in enumerate(instance.frames)
+        if is_placed(frame)
+    ]
     if not placed:
-        return Stack(planes=(), unplaced=unplaced)
+        return Stack(planes=())
 
     placed.sort(key=_rank)
     orientation = _common_orientation(placed)
     normal = normal_to_head(orientation)
-    aligned: list[Plane] = []
-    others: list[Plane] = []
-    for plane in placed:
-        along = replace(plane, along_mm=_dot(_position(plane), normal))
-        (aligned if _same_orientation(plane, orientation) else others).append(along)
+    aligned = [
+        replace(plane, along_mm=_dot(_position(plane), normal))
+        for plane in placed
+        if _same_orientation(plane, orientation)
+    ]
     planes, duplicates = _without_duplicates(aligned)
     gaps = tuple(upper.along_mm - lower.along_mm for lower, upper in pairwise(planes))
     shear_deg, drift_mm = _line_of_positions(planes, normal)
     return Stack(
         planes=planes,
         duplicates=duplicates,
-        otherwise_oriented=tuple(others),
-        unplaced=unplaced,
         spacing_mm=median(gaps) if gaps else 0.0,
         gaps_mm=gaps,
         orientation=orientation,
