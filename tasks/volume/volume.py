@@ -21,9 +21,9 @@ from tasks.volume.delivery import check_delivered
 from tasks.volume.geometry import Geometry, HuImage, ReadCost
 from tasks.volume.hounsfield import to_hu
 
-# Slices stay decoded until `forget`, so that each is decoded once: a chest takes 60 to 200 MiB. Beyond this
-# many bytes the slices used longest ago are dropped, and decoded again if asked for: a bound, never met by
-# a study of 400 slices, that keeps a study of 4,000 from taking a worker's memory.
+# Slices stay decoded as long as their volume, so that each is decoded once: a chest takes 60 to 200 MiB.
+# Beyond this many bytes the slices used longest ago are dropped, and decoded again if asked for: a bound,
+# never met by a study of 400 slices, that keeps a study of 4,000 from taking a worker's memory.
 MAX_HELD_BYTES = 512 * 1024 * 1024
 
 
@@ -122,11 +122,6 @@ class Volume:
         if listed and syntax_of(listed).codec.can_reduce and index not in self._held:
             return self._decode(index, reduce)
         return _averaged(self.hu(index), 1 << reduce)
-
-    def forget(self, indices: Iterable[int] | None = None) -> None:
-        """Let go of decoded slices, all of them by default; asked for again they are decoded again."""
-        for index in list(self._held) if indices is None else indices:
-            self._held.pop(index, None)
 
     def _decode(self, index: int, reduce: int) -> HuImage:
         began = time.perf_counter()
