@@ -77,8 +77,9 @@ def screen(
 ) -> None:
     """One night over an archive. Run it again at any time: what is done is not done twice.
 
-    Accounts of network archives come from the environment or a file (docs/archives.md). What changed in such an
-    archive within the last 30 minutes is left for a later run; OSTEOSCREEN_SETTLE_MINUTES=0 takes it at once.
+    Accounts of network archives come from the environment or a file (docs/archives.md). What changed in such
+    an archive within the last 30 minutes is left for a later run; OSTEOSCREEN_SETTLE_MINUTES=0 takes it at
+    once.
     """
     from flows.orchestrator import check_apart
     from flows.prefect_server import orchestrated
