@@ -1,4 +1,5 @@
--- The morning's list: every scored study that no reviewer has settled, the most urgent first.
+-- The morning's list: every scored study that no reviewer has settled, the most urgent first: by tier, then by the
+-- model's probability, or by attenuation where no patient has validated the weights.
 -- A study that is not on it, or stands low on it, may still have low bone density.
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/worklist.sql), or
@@ -22,6 +23,8 @@ SELECT
     row_number() OVER (
         ORDER BY
             CASE risk_tier WHEN 'high' THEN 0 WHEN 'intermediate' THEN 1 ELSE 2 END,
+            -- weights that no patient has validated put nobody before another: attenuation does
+            CASE WHEN model_label = 'phantom-reference' THEN attenuation_margin_hu END ASC NULLS LAST,
             probability DESC,
             attenuation_margin_hu ASC NULLS LAST,
             study_uid

@@ -24,7 +24,11 @@ from tests.rows import refused, scored, vertebra
 
 def study(uid: str, tier: Tier, probability: float, margin: float = 0.0, **values: Any) -> ScreeningRow:  # noqa: ANN401
     return scored(
-        study_uid=uid, risk_tier=tier, probability=probability, attenuation_margin_hu=margin, **values
+        study_uid=uid,
+        risk_tier=tier,
+        probability=probability,
+        attenuation_margin_hu=margin,
+        **{"model_label": "validated here"} | values,
     )
 
 
@@ -112,6 +116,20 @@ def test_worklist(lake: Lake) -> None:
     assert [row["study_uid"] for row in answer] == ["3", "5", "4", "7", "8", "9", "2", "1"]
     assert [row["place"] for row in answer] == list(range(1, 9))
     assert {row["study_uid"]: row["last_decision"] for row in answer}["7"] == "later"
+
+
+@pytest.mark.parametrize(
+    ("label", "order"), [("phantom-reference", ["2", "1", "3"]), ("validated here", ["1", "2", "3"])]
+)
+def test_only_validated_weights_order_a_tier(label: str, order: list[str], tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = [
+        study("1", Tier.HIGH, 0.9, -5.0, model_label=label),
+        study("2", Tier.HIGH, 0.6, -30.0, model_label=label),
+        study("3", Tier.INTERMEDIATE, 0.95, -60.0, model_label=label),
+    ]
+    lake.publish(StudyResult(row, ()) for row in rows)
+    assert [row["study_uid"] for row in ask(lake, "worklist")] == order
 
 
 def test_screenings_latest(lake: Lake) -> None:
