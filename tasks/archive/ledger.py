@@ -73,6 +73,23 @@ def told_of(study: ListedStudy) -> str:
     return f"{study.series} {study.instances} {study.changed_s}"
 
 
+def is_as_told(study: ListedStudy, told: str) -> bool:
+    """Whether a list tells of a study what it told before.
+
+    A time that is not told this time is no difference: an archive may be asked for times in another way than
+    for its list, and that way may fail for one night.
+    """
+    now = told_of(study)
+    if study.changed_s is None:
+        return now.rpartition(" ")[0] == told.rpartition(" ")[0]
+    return now == told
+
+
+def tells_time(told: str) -> bool:
+    """Whether a time of change was told."""
+    return told.rpartition(" ")[2] not in ("", "None")
+
+
 def write_series(listed: tuple[ListedSeries, ...]) -> str:
     """Series as one short text."""
     rows = [

@@ -16,7 +16,15 @@ from functools import partial
 from typing import TypeVar
 
 from tasks.archive.access import RemoteAccess
-from tasks.archive.ledger import Ledger, Line, read_series, told_of, write_series
+from tasks.archive.ledger import (
+    Ledger,
+    Line,
+    is_as_told,
+    read_series,
+    tells_time,
+    told_of,
+    write_series,
+)
 from tasks.archive.listing import (
     StudyAsListed,
     as_listed,
@@ -114,7 +122,7 @@ class RemoteArchive:
     def _ask(
         self, studies: Sequence[ListedStudy], ledger: Ledger, progress: Progress | None
     ) -> dict[str, Line]:
-        """Bring the series of studies into the ledger; returns lines for studies that got no answer.
+        """Bring the series of studies into the ledger; returns lines for studies of which none could be had.
 
         Raises:
             ArchiveError: when several in a row got none.
@@ -133,6 +141,10 @@ class RemoteArchive:
                     unanswered[study.study_uid] = _line(study, None, None)
                     continue
                 in_a_row = 0
+                if not series and (study.series or study.instances):
+                    # the list says otherwise: believed for ever, the study would never have a row
+                    unanswered[study.study_uid] = _line(study, None, None)
+                    continue
                 ledger.lines[study.study_uid] = _line(study, series, ledger.lines.get(study.study_uid))
                 if number % CHUNK_STUDIES == 0:
                     ledger.keep()
@@ -183,8 +195,8 @@ def _series_or_error(peer: Peer, study_uid: str) -> tuple[ListedSeries, ...] | A
 
 def _must_be_asked(study: ListedStudy, lines: Mapping[str, Line]) -> bool:
     """Whether a study is new, or changed, or is of an archive whose list would not tell."""
-    line, told = lines.get(study.study_uid), told_of(study)
-    return line is None or not told or line.told != told
+    line = lines.get(study.study_uid)
+    return line is None or not told_of(study) or not is_as_told(study, line.told)
 
 
 def _line(study: ListedStudy, series: tuple[ListedSeries, ...] | None, before: Line | None) -> Line:
@@ -202,8 +214,11 @@ def _is_explained(study: ListedStudy, written: str, before: Line) -> bool:
     """Whether what a study was listed with differs, if at all, by series that are never measured.
 
     If nothing else differs and yet the archive says that it changed, images were replaced under their names.
+    Where no time was told before, or none is now, it says nothing of the kind.
     """
-    return study.changed_s is None or written != before.series or told_of(study) == before.told
+    if study.changed_s is None or not tells_time(before.told):
+        return True
+    return written != before.series or told_of(study) == before.told
 
 
 def _since_s(study: ListedStudy, series: tuple[ListedSeries, ...], *, is_new: bool) -> float:

@@ -105,6 +105,33 @@ def test_images_that_are_replaced_are_seen_by_the_time_of_their_study(
     archive.access().confirm(third.study("1.2"))
 
 
+def test_times_that_are_not_told_for_a_night_make_nothing_new(
+    shelf: Shelf, archive: RemoteArchive, memory: Memory
+) -> None:
+    shelf.tells_series_times = False
+    first = archive.scan(memory)
+    shelf.tells_times = False
+    without = archive.scan(memory)
+    assert (keys(without), without.counts.asked) == (keys(first), 0)
+    shelf.put("1.2", changed_s=2000.0)
+    shelf.tells_times = True
+    again = archive.scan(memory)
+    assert again.counts.asked == 1
+    assert {uid for uid in keys(first) if keys(first)[uid] != keys(again)[uid]} == {"1.2"}
+
+
+def test_times_that_are_told_from_now_on_make_nothing_new(
+    shelf: Shelf, archive: RemoteArchive, memory: Memory
+) -> None:
+    shelf.tells_times = shelf.tells_series_times = False
+    first = archive.scan(memory)
+    shelf.tells_times = True
+    assert keys(archive.scan(memory)) == keys(first)
+    shelf.put("1.2", changed_s=2000.0)
+    third = archive.scan(memory)
+    assert {uid for uid in keys(first) if keys(first)[uid] != keys(third)[uid]} == {"1.2"}
+
+
 @pytest.mark.parametrize("modality", ["SR", "SEG", "OT", "PR", "MR"])
 @pytest.mark.parametrize("tells_series_times", [True, False])
 def test_a_result_that_is_sent_to_the_archive_does_not_make_its_study_new(
@@ -217,6 +244,21 @@ def test_one_study_without_an_answer_is_found_and_fails_for_it(
     shelf.asked.clear()
     archive.scan(memory)
     assert shelf.questions("series") == ["1.2"]
+
+
+def test_a_study_whose_listed_series_are_not_told_is_found_and_asked_again(
+    shelf: Shelf, archive: RemoteArchive, memory: Memory
+) -> None:
+    told = shelf.series.pop("1.2")
+    study = archive.scan(memory).study("1.2")
+    with pytest.raises(Failed) as failed:
+        archive.access().headers(study)
+    assert failed.value.reason is Reason.ARCHIVE_UNAVAILABLE
+    shelf.series["1.2"] = told
+    shelf.asked.clear()
+    study = archive.scan(memory).study("1.2")
+    assert shelf.questions("series") == ["1.2"]
+    assert len(archive.access().headers(study).series) == 1
 
 
 def test_an_archive_that_falls_silent_ends_the_scan_and_what_it_told_is_kept(
