@@ -26,6 +26,9 @@ from tasks.settings import DicomWeb, Network
 _CAME = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 # An answer that says that there is nothing.
 NOTHING = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+# What we ask for at most. An answer that is packed twice unpacks a thousand times a thousand-fold, which no
+# limit on what has been unpacked would stop in time.
+_ENCODINGS = frozenset({"", "identity", "gzip"})
 _PLAIN_JSON = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 BYTES_PER_MIB = 1024 * 1024
 
@@ -179,6 +182,8 @@ class Connection:
             return Answer(response.status_code, kind, b"", question.moved)
         if response.status_code not in _CAME:
             raise refused(response)
+        if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+            raise ArchiveError("The archive packs its answer in a way that was not asked for.")
         declared = response.headers.get("Content-Length", "")
         _check_size(int(declared) if declared.isdecimal() else 0, question.limit_bytes)
         parts: list[bytes] = []

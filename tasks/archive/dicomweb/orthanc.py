@@ -30,7 +30,7 @@ def last_updates(connection: Connection, since: date | None, until: date | None)
     try:
         if not _is_orthanc(connection, root):
             return {}
-        return dict(_updates(connection, root, day_range(since, until)))
+        return _updates(connection, root, day_range(since, until))
     except ArchiveError:
         return {}
 
@@ -41,8 +41,11 @@ def _is_orthanc(connection: Connection, root: httpx.URL) -> bool:
     return isinstance(content, dict) and {"ApiVersion", "DicomAet", "DatabaseVersion"} <= content.keys()
 
 
-def _updates(connection: Connection, root: httpx.URL, days: str) -> Iterator[tuple[str, float]]:
-    for start in range(0, MAX_LISTED, PAGE):
+def _updates(connection: Connection, root: httpx.URL, days: str) -> dict[str, float]:
+    """Page by page, the next behind what came; a page without anything new ends them."""
+    found: dict[str, float] = {}
+    start = 0
+    while start < MAX_LISTED:
         question = {
             "Level": "Study",
             "Query": {"StudyDate": days} if days else {},
@@ -52,10 +55,14 @@ def _updates(connection: Connection, root: httpx.URL, days: str) -> Iterator[tup
         }
         answer = connection.post_json(_below(root, "tools/find"), question, MAX_PAGE_BYTES)
         studies = _parsed(answer.body)
-        if not isinstance(studies, list) or not studies:
-            return
-        for study in studies:
-            yield from _update(study)
+        if not isinstance(studies, list):
+            break
+        known = len(found)
+        found.update(update for study in studies for update in _update(study))
+        if len(found) == known:
+            break
+        start += len(studies)
+    return found
 
 
 def _update(study: object) -> Iterator[tuple[str, float]]:

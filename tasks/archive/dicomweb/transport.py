@@ -6,6 +6,7 @@ days. Here every read, write and connection of a thread also ends at the moment 
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 import time
@@ -21,6 +22,9 @@ import httpx
 KEEPALIVE_S = 5.0
 
 _thread = threading.local()
+
+# Its lines hold whole addresses, with the UIDs and dates of studies in them.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(slots=True)

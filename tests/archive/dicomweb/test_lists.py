@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tasks.archive.dicomweb import query
+from tasks.archive.dicomweb import orthanc, query
 from tasks.archive.peer import ListedStudy
 from tasks.outcomes import ArchiveError
 from tests.archive.dicomweb.conftest import MakePeer
@@ -204,6 +205,17 @@ def test_an_orthanc_says_when_its_studies_changed(proxy: FaultyProxy, peer_at: M
     for study in peer.studies(None, None):
         assert study.changed_s is not None
         assert now_s - 3600 < study.changed_s <= now_s + 1
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_an_orthanc_says_it_page_by_page(
+    proxy: FaultyProxy, peer_at: MakePeer, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(orthanc, "PAGE", page)
+    studies = list(peer_at(f"{proxy.url}/dicom-web", orthanc_updates=True).studies(None, None))
+    assert uids(studies) == ALL
+    assert all(study.changed_s is not None for study in studies)
+    assert proxy.count("tools/find") == math.ceil(len(ALL) / page) + 1
 
 
 @pytest.mark.parametrize("fault", [status(403), status(404), status(200, b"{}"), status(200, b"<html>")])

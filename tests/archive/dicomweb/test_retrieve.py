@@ -77,6 +77,7 @@ def other_image(path: str) -> str:
         status(503, Retry_After="0"),
         status(503, Retry_After="Thu, 01 Jan 1970 00:00:00 GMT"),
         status(503, Retry_After="soon"),
+        status(503, Retry_After="Mon, 01 Jan 99999999999999999999 00:00:00 GMT"),
     ],
 )
 @pytest.mark.parametrize("where", [IMAGE, METADATA])
@@ -191,6 +192,16 @@ def test_compressed_answers_are_bounded_as_they_unfold(
     bomb = gzip.compress(bytes(50 * 1024 * 1024))
     proxy.fail(METADATA, status(200, bomb, Content_Encoding="gzip"))
     with pytest.raises(ArchiveError, match="longer than 1 MiB"):
+        peer_at(f"{proxy.url}/dicom-web").headers(STUDY, [SERIES])
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "deflate"])
+def test_what_is_packed_in_another_way_is_not_unpacked(
+    proxy: FaultyProxy, peer_at: MakePeer, encoding: str
+) -> None:
+    bomb = gzip.compress(gzip.compress(bytes(50 * 1024 * 1024)))
+    proxy.fail(METADATA, status(200, bomb, Content_Encoding=encoding))
+    with pytest.raises(ArchiveError, match="not asked for"):
         peer_at(f"{proxy.url}/dicom-web").headers(STUDY, [SERIES])
 
 
