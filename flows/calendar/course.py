@@ -22,6 +22,7 @@ from flows.calendar.record import (
     read_records,
 )
 from flows.calendar.windows import DateWindow
+from flows.presence import SILENT
 from flows.tally import Tally
 from tasks.outcomes import ArchiveError
 from tasks.publish.lake import Lake
@@ -113,7 +114,7 @@ class Course:
                 continue
             window = window.after(tally, time.monotonic() - began_s)
             self._keep(self.record.with_window(window))
-            if tally.left and tally.archive_note:  # neither the hour nor a night ended it, but the archive
+            if tally.left and tally.archive_note == SILENT.note:  # not the hour or a night, but the archive
                 self._try_later(ArchiveError(tally.archive_note), pauses)
 
     def _try_later(self, error: ArchiveError, pauses: Iterator[timedelta]) -> None:

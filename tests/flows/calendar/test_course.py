@@ -18,6 +18,7 @@ from flows.calendar.hours import Hours
 from flows.calendar.record import BackfillRecord, State, WindowRecord, WindowState, read_records
 from flows.calendar.show import status_json, status_screen
 from flows.calendar.windows import DateWindow
+from flows.presence import SILENT
 from flows.shift import Shift
 from flows.tally import Tally
 from tasks.outcomes import ArchiveError, Outcome
@@ -140,11 +141,17 @@ def test_an_archive_that_never_answers_ends_it(lake: Lake) -> None:
 
 
 def test_an_archive_that_falls_silent_within_a_window_is_asked_again_later(lake: Lake) -> None:
-    silent = replace(tally(1, left=4), archive_note="The archive stopped answering.")
+    silent = replace(tally(1, left=4), archive_note=SILENT.note)
     answers = [silent, tally(5, unchanged=1), tally(4), tally(3)]
     assert run(lake, lambda *_: answers.pop(0)).windows[0].worked == 5
     with pytest.raises(ArchiveError, match="stopped answering"):
         run(lake, lambda *_: silent)
+
+
+def test_a_note_about_studies_that_are_gone_is_no_silence(lake: Lake) -> None:
+    noted = replace(tally(1, left=4), archive_note="The archive no longer lists 9 of 10 studies.")
+    answers = [noted] * (len(course_room.PAUSES) + 1) + [tally(5), tally(4), tally(3)]
+    assert run(lake, lambda *_: answers.pop(0)).state is State.FINISHED
 
 
 def test_a_second_backfill_leaves_saying_why(lake: Lake) -> None:
