@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from tasks.environment import DELIMITER, PREFIX, not_json, unknown_variables
+from tasks.exposed import exposed_secrets
 from tasks.outcomes import ConfigurationError
 
 CONFIG_FILE = "osteoscreen.toml"
@@ -306,7 +307,10 @@ class Cluster(_Section):
     study_timeout_s: float = Field(600.0, gt=0, description="Longest time one study may take on a worker.")
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Passed to dask-jobqueue's SLURMCluster or dask-kubernetes' KubeCluster.",
+        exclude=True,
+        repr=False,
+        description="Passed to dask-jobqueue's SLURMCluster or dask-kubernetes' KubeCluster; may hold "
+        "secrets, so that no run's record has it.",
     )
 
 
@@ -329,7 +333,11 @@ class Calendar(_Section):
         None, description="Web hook that gets a small JSON document when a deployed run breaks."
     )
     notify_command: tuple[str, ...] = Field(
-        (), description="Program with its arguments that gets the same document on standard input."
+        (),
+        exclude=True,
+        repr=False,
+        description="Program with its arguments that gets the same document on standard input; may hold "
+        "secrets, so that no run's record has it.",
     )
 
 
@@ -497,13 +505,14 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - any setting may b
     """Settings from file, environment and flags; flags that are None are not given.
 
     Raises:
-        ConfigurationError: naming every setting that cannot be used, and every variable of the environment
-            that bears our prefix and is none.
+        ConfigurationError: naming every setting that cannot be used, every variable of the environment
+            that bears our prefix and is none, and every secret in a file that others may read.
     """
     if unknown := unknown_variables(Settings, os.environ):
         raise ConfigurationError(f"Settings cannot be used: {'; '.join(unknown)}. See docs/configuration.md.")
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+        exposed = exposed_secrets(Settings, Path(CONFIG_FILE))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
@@ -514,3 +523,8 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - any setting may b
         raise ConfigurationError(f"Settings cannot be used: {names} must hold JSON, and does not.") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"{CONFIG_FILE} cannot be read: {error}") from None
+    if exposed:
+        raise ConfigurationError(
+            f"{CONFIG_FILE} holds {', '.join(exposed)} and may be read by others: run chmod 600 on it."
+        )
+    return settings

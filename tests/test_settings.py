@@ -144,6 +144,43 @@ def test_the_secret_is_never_written_out(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "do-not-show" not in repr(settings.model_dump(mode="json"))
 
 
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ('patient_key_secret = "do-not-show"', "patient_key_secret"),
+        ('[dicomweb]\nuser = "night"\npassword = "do-not-show"', "dicomweb.password"),
+        ('[dicomweb]\ntoken = "do-not-show"', "dicomweb.token"),
+        ('[calendar]\nnotify_url = "do-not-show"', "calendar.notify_url"),
+    ],
+)
+def test_a_file_with_a_secret_is_for_its_owner_only(folder: Path, content: str, named: str) -> None:
+    file = folder / CONFIG_FILE
+    file.write_text(content)
+    for mode in (0o644, 0o640, 0o604):
+        file.chmod(mode)
+        with pytest.raises(ConfigurationError, match=f"{named} and may be read by others") as refused:
+            load_settings()
+        assert "do-not-show" not in str(refused.value)
+    file.chmod(0o600)
+    assert "do-not-show" not in repr(load_settings())
+
+
+def test_a_file_without_a_secret_may_be_read_by_all(folder: Path) -> None:
+    (folder / CONFIG_FILE).write_text('[dicomweb]\nuser = "night"\nsecret_file = "elsewhere"\n')
+    (folder / CONFIG_FILE).chmod(0o644)
+    assert load_settings().dicomweb.user == "night"
+
+
+def test_what_others_are_started_with_is_never_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEOSCREEN_CALENDAR__NOTIFY_COMMAND", '["curl", "-H", "X-Key: do-not-show"]')
+    monkeypatch.setenv("OSTEOSCREEN_CLUSTER__OPTIONS", '{"env": {"KEY": "do-not-show"}}')
+    settings = load_settings()
+    assert settings.calendar.notify_command[-1].endswith("do-not-show")
+    assert settings.cluster.options["env"] == {"KEY": "do-not-show"}
+    for shown in (repr(settings), settings.model_dump_json(), str(settings.model_dump(mode="json"))):
+        assert "do-not-show" not in shown
+
+
 def test_settings_cannot_be_changed_by_a_step() -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(Settings().eligibility, "min_age_years", 18)  # noqa: B010 - mypy knows that it is frozen
