@@ -90,14 +90,14 @@ def test_what_cannot_be_told_is_logged_without_the_secret_address(
     hook: tuple[str, list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     url, _ = hook
-    with caplog.at_level(logging.ERROR, "flows"):
-        post(f"{url}/refusing", {})
+    with caplog.at_level(logging.INFO):
+        post(f"{url}/refusing/T0K3N", {})
         post("http://127.0.0.1:1/T0K3N", {})
         post("no address/T0K3N", {})
         run_command(["/nowhere/at/all"], {})
         run_command([sys.executable, "-c", "raise SystemExit(3)"], {})
     assert len([record for record in caplog.records if record.name == "flows.notify"]) == 5
-    assert "T0K3N" not in "".join(r.getMessage() for r in caplog.records if r.name == "flows.notify")
+    assert "T0K3N" not in caplog.text
 
 
 def test_settings_that_cannot_be_read_do_not_break_the_hook(
