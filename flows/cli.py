@@ -14,6 +14,7 @@ from flows import show
 from flows.commands.backfill import backfill
 from flows.commands.deploy import deploy
 from flows.console import (
+    A_DAY,
     ARCHIVE_HELP,
     DAY,
     FAILED_STUDIES,
@@ -71,14 +72,19 @@ def demo(
 def screen(
     archive: Annotated[str, typer.Argument(help=ARCHIVE_HELP)],
     lake: LakeOption = None,
-    since: Annotated[datetime | None, typer.Option(formats=DAY, help="First study date.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=DAY, help="Last study date.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=DAY, metavar=A_DAY, help="First study date.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=DAY, metavar=A_DAY, help="Last study date.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """One night over an archive. Run it again at any time: what is done is not done twice.
 
-    Accounts of network archives come from the environment or a file (docs/archives.md). What changed in such
-    an archive within the last 30 minutes is left for a later run; OSTEOSCREEN_SETTLE_MINUTES=0 takes it at
+    Accounts of network archives come from the environment or a file
+    (docs/archives.md). What changed in such an archive within the last 30
+    minutes is left for a later run; OSTEOSCREEN_SETTLE_MINUTES=0 takes it at
     once.
     """
     from flows.orchestrator import check_apart
@@ -118,7 +124,8 @@ app.command()(deploy)
 def worklist(
     lake: LakeOption = None,
     date: Annotated[
-        datetime | None, typer.Option(formats=DAY, help="Only what was screened on this day.")
+        datetime | None,
+        typer.Option(formats=DAY, metavar=A_DAY, help="Only what was screened on this day."),
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TABLE,  # noqa: A002 - the option's name
 ) -> None:

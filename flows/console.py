@@ -30,6 +30,7 @@ LakeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 DAY = ["%Y-%m-%d", "%Y%m%d"]
+A_DAY = "YYYY-MM-DD"
 ARCHIVE_HELP = (
     "A folder of DICOM files, in any nesting, with any names; or a DICOMweb archive, "
     "https://host/dicom-web; or a DIMSE archive, dimse://AET@host:port."

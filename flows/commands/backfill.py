@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.console import (
+    A_DAY,
     ARCHIVE_HELP,
     DAY,
     FAILED_STUDIES,
@@ -31,11 +32,15 @@ _LONG_AGO = date(1970, 1, 1)
 
 def backfill(
     archive: Annotated[str | None, typer.Argument(help=ARCHIVE_HELP)] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First study date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last study date.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, metavar=A_DAY, help="First study date.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=DAY, metavar=A_DAY, help="Last study date.")
+    ] = None,
     lake: LakeOption = None,
     from_crops: Annotated[
-        bool, typer.Option("--from-crops", help="Score kept crops with today's model; asks no archive.")
+        bool, typer.Option("--from-crops", help="Score kept crops with today's model; give no ARCHIVE.")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would do.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Only say how far it has come.")] = False,
@@ -43,7 +48,10 @@ def backfill(
         str | None, typer.Option(metavar="HH:MM-HH:MM", help="Hours to work in, such as 20:00-06:00.")
     ] = None,
     time_zone: Annotated[
-        str | None, typer.Option(help="Whose hours, such as Europe/Berlin. Default: this machine's.")
+        str | None,
+        typer.Option(
+            help="Whose hours, such as Europe/Berlin. Default: of the settings, else this machine's."
+        ),
     ] = None,
     max_requests: Annotated[int | None, typer.Option(min=1, help="Requests to the archive at once.")] = None,
     max_mb_per_s: Annotated[
@@ -51,7 +59,20 @@ def backfill(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Years of backlog, newest first, behind every night. Stop it at any time: the same command goes on."""
+    """Years of backlog, newest first, behind every night. Stop it at any time: the same command goes on.
+
+    Look first, begin, go on in other hours after Ctrl-C, read what happened:
+
+    \b
+      backfill ARCHIVE --from 2019-01-01 --to 2024-12-31 --plan
+      backfill ARCHIVE --from 2019-01-01 --to 2024-12-31 --only 20:00-06:00
+      backfill ARCHIVE --from 2019-01-01 --to 2024-12-31 --max-mb-per-s 20
+      backfill --status
+
+    What has a row of today's model is not done again. A night that wants the
+    lake gets it between two studies. Accounts of network archives come from
+    the environment or a file (docs/archives.md).
+    """
     with exit_status():
         if status:
             _show_status(load_settings(lake=lake), json=json)

@@ -17,7 +17,9 @@ def deploy(
 ) -> None:
     """Every night by itself, and backfills by hand on a page; runs until it is stopped.
 
-    With PREFECT_API_URL set, both are registered with that server instead.
+    The night is at 01:00 (OSTEOSCREEN_CALENDAR__NIGHT, and __TIME_ZONE for
+    whose clock). Settings and accounts are those of this environment. With
+    PREFECT_API_URL set, both are registered with that server instead.
     """
     with exit_status():
         from flows.calendar.hours import find_zone
