@@ -15,10 +15,11 @@ from http import HTTPStatus
 import httpcore
 import httpx
 
-from tasks.archive.dicomweb.credentials import Account, base_address, tls_context
+from tasks.archive.dicomweb.credentials import Account, base_address
 from tasks.archive.dicomweb.failures import TryAgain, broken, pauses, refused
 from tasks.archive.dicomweb.transport import Deadline, Transport, answer_by
 from tasks.archive.load import Load
+from tasks.archive.tls import client_context
 from tasks.outcomes import ArchiveError, ConfigurationError
 from tasks.settings import DicomWeb, Network
 
@@ -88,7 +89,7 @@ class Connection:
         self.base = base_address(address)
         self._network = network
         self._load = load
-        context = tls_context(settings) if self.base.scheme == "https" else None
+        context = client_context(settings) if self.base.scheme == "https" else None
         self._transport = Transport(context, load.max_requests)
         self._client = httpx.Client(
             transport=self._transport,

@@ -1,4 +1,4 @@
-"""Who we are to a DICOMweb server, and whom we believe: accounts, tokens, certificates, and the address.
+"""Who we are to a DICOMweb server: accounts and tokens; and the address that it is given by.
 
 A secret stands in the environment or in a file that nobody else may read, and nowhere else: an address that
 holds one is refused, and no message of this module shows a part of one.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import os
 import re
-import ssl
 import stat
 from collections.abc import Generator
 from pathlib import Path
 
 import httpx
 
+from tasks.archive.tls import client_context
 from tasks.outcomes import ConfigurationError
 from tasks.settings import DicomWeb
 
@@ -104,11 +104,11 @@ def check(base: httpx.URL, settings: DicomWeb) -> None:
     """Make sure, before anything is asked, that accounts and certificates can be used.
 
     Raises:
-        ConfigurationError: as `Account` and `tls_context`.
+        ConfigurationError: as `Account` and `client_context`.
     """
     Account(settings)
     if base.scheme == "https":
-        tls_context(settings)
+        client_context(settings)
 
 
 def read_secret(path: Path) -> str:
@@ -131,37 +131,3 @@ def read_secret(path: Path) -> str:
     if not secret:
         raise ConfigurationError("The file of dicomweb.secret_file is empty.")
     return secret
-
-
-def tls_context(settings: DicomWeb) -> ssl.SSLContext:
-    """Whom we believe, and how we prove who we are.
-
-    Raises:
-        ConfigurationError: when a certificate or key cannot be used, or the key may be read by others.
-    """
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_bundle)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError("The file of dicomweb.ca_bundle holds no certificates in PEM.") from None
-    certificate = settings.client_certificate
-    if certificate is None:
-        return context
-    key = settings.client_key or certificate
-    try:
-        if key.stat().st_mode & _OTHERS:
-            raise ConfigurationError(
-                "The file of dicomweb.client_key (without one, of dicomweb.client_certificate) may be read "
-                "by others: run chmod 600 on it."
-            )
-        context.load_cert_chain(certificate, settings.client_key, password=_no_password)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "The files of dicomweb.client_certificate and dicomweb.client_key cannot be used: give a "
-            "certificate and its key in PEM, the key without a password."
-        ) from None
-    return context
-
-
-def _no_password() -> str:
-    """In place of a question at the terminal, where nobody sits at night."""
-    return ""

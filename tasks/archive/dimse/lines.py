@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from tasks.archive.dimse.address import Address
 from tasks.archive.dimse.association import Line, NotNow, TakeStored
-from tasks.archive.dimse.tls import client_context
 from tasks.archive.dimse.wire import Bounds
 from tasks.archive.load import Load
+from tasks.archive.tls import client_context
 from tasks.outcomes import ArchiveError
 from tasks.settings import Dimse, Network
 

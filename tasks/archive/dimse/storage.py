@@ -21,8 +21,8 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from tasks.archive.dimse.address import ae_title
 from tasks.archive.dimse.association import RETRIEVED_CLASSES, RETRIEVED_SYNTAXES, NotNow, TakeStored
-from tasks.archive.dimse.tls import client_context, server_context
 from tasks.archive.dimse.wire import MAX_PDU_BYTES, Bounds, Wire
+from tasks.archive.tls import client_context, server_context
 from tasks.outcomes import ConfigurationError
 from tasks.settings import Dimse
 

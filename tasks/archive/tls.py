@@ -1,22 +1,26 @@
-"""TLS to and from a DIMSE peer, with a site's own authority and our own certificate."""
+"""TLS to and from an archive, with a site's own authority and our own certificate."""
 
 from __future__ import annotations
 
 import ssl
+import stat
 from pathlib import Path
 
 from tasks.outcomes import ConfigurationError
-from tasks.settings import Dimse
+from tasks.settings import DicomWeb, Dimse
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def client_context(settings: Dimse) -> ssl.SSLContext:
-    """For associations that we ask for: the peer must have a certificate that we can check.
+def client_context(settings: DicomWeb | Dimse) -> ssl.SSLContext:
+    """For connections that we ask for: the archive must have a certificate that we can check.
 
     Raises:
         ConfigurationError: a file is missing, unreadable, no certificate, or a key that others may read.
     """
     context = _trusting(settings, ssl.Purpose.SERVER_AUTH)
-    context.check_hostname = settings.check_host_name
+    if isinstance(settings, Dimse):
+        context.check_hostname = settings.check_host_name
     return _with_certificate(context, settings)
 
 
@@ -33,30 +37,40 @@ def server_context(settings: Dimse) -> ssl.SSLContext:
     return _with_certificate(context, settings)
 
 
-def _trusting(settings: Dimse, purpose: ssl.Purpose) -> ssl.SSLContext:
+def _trusting(settings: DicomWeb | Dimse, purpose: ssl.Purpose) -> ssl.SSLContext:
+    name = f"{_section(settings)}.ca_bundle"
     try:
-        return ssl.create_default_context(purpose, cafile=_readable(settings.ca_bundle, "dimse.ca_bundle"))
+        context = ssl.create_default_context(purpose, cafile=_readable(settings.ca_bundle, name))
     except ssl.SSLError:
-        raise ConfigurationError("dimse.ca_bundle holds no certificate in PEM form.") from None
-
-
-def _with_certificate(context: ssl.SSLContext, settings: Dimse) -> ssl.SSLContext:
+        raise ConfigurationError(f"{name} holds no certificate in PEM form.") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _with_certificate(context: ssl.SSLContext, settings: DicomWeb | Dimse) -> ssl.SSLContext:
     if settings.client_certificate is None:
         return context
-    certificate = _readable(settings.client_certificate, "dimse.client_certificate")
+    section = _section(settings)
+    certificate = _readable(settings.client_certificate, f"{section}.client_certificate")
     key = settings.client_key or settings.client_certificate
-    key_file = _readable(key, "dimse.client_key")
-    if key.stat().st_mode & 0o077:
-        raise ConfigurationError("The key of dimse.client_key can be read by others: chmod 600.")
+    key_file = _readable(key, f"{section}.client_key")
+    if key.stat().st_mode & _OTHERS:
+        raise ConfigurationError(
+            f"The key of {section}.client_key (without one, of {section}.client_certificate) may be read by "
+            "others: run chmod 600 on it."
+        )
     try:
         context.load_cert_chain(str(certificate), key_file, password=_no_password)
     except (ssl.SSLError, OSError, ValueError):
         raise ConfigurationError(
-            "dimse.client_certificate and dimse.client_key are no PEM certificate and its key without a "
-            "password."
+            f"{section}.client_certificate and {section}.client_key are no PEM certificate and its key "
+            "without a password."
         ) from None
     return context
+
+
+def _section(settings: DicomWeb | Dimse) -> str:
+    return "dimse" if isinstance(settings, Dimse) else "dicomweb"
 
 
 def _readable(path: Path | None, setting: str) -> str | None:
