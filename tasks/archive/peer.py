@@ -23,7 +23,6 @@ class ListedStudy:
         study_date: StudyDate, as written.
         series, instances: how many the archive holds.
         changed_s: when the archive last changed it, seconds since the epoch.
-        modalities: ModalitiesInStudy.
     """
 
     study_uid: str
@@ -31,7 +30,6 @@ class ListedStudy:
     series: int | None = None
     instances: int | None = None
     changed_s: float | None = None
-    modalities: tuple[str, ...] = ()
     description: str = ""
     identity: Identity = field(default_factory=Identity)
     sex: str = ""

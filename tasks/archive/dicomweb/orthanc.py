@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 import httpx
 
 from tasks.archive.dicomweb.client import Connection
-from tasks.archive.dicomweb.query import MAX_LISTED, MAX_PAGE_BYTES, day_range
+from tasks.archive.dicomweb.query import MAX_LISTED, MAX_PAGE_BYTES
+from tasks.archive.entries import day_range
 from tasks.dicom.uids import plain_uid
 from tasks.outcomes import ArchiveError
 

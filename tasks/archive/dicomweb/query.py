@@ -12,39 +12,17 @@ import httpx
 from tasks.archive.dicomweb.client import Connection
 from tasks.archive.dicomweb.dicom_json import data_sets, fields_of, tag_key
 from tasks.archive.dicomweb.failures import BadRequestError
+from tasks.archive.entries import SERIES_FIELDS, STUDY_FIELDS, day_range, series_of, study_of
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom import fields as f
 from tasks.dicom.fields import Fields
-from tasks.dicom.instance import Identity
 from tasks.outcomes import ArchiveError
 
 log = logging.getLogger(__name__)
 
-# PS3.6, beyond those that headers have.
+# PS3.6: when a study was last changed, and the offset from UTC that times without their own have.
 STUDY_UPDATED = 0x0008041F
 TIMEZONE = 0x00080201
-MODALITIES_IN_STUDY = 0x00080061
-SERIES_OF_STUDY = 0x00201206
-INSTANCES_OF_STUDY = 0x00201208
-INSTANCES_OF_SERIES = 0x00201209
-
-_STUDY_FIELDS = (
-    f.STUDY_UID,
-    f.STUDY_DATE,
-    f.STUDY_DESCRIPTION,
-    f.ACCESSION_NUMBER,
-    f.PATIENT_NAME,
-    f.PATIENT_ID,
-    f.ISSUER_OF_PATIENT_ID,
-    f.BIRTH_DATE,
-    f.SEX,
-    MODALITIES_IN_STUDY,
-    SERIES_OF_STUDY,
-    INSTANCES_OF_STUDY,
-    STUDY_UPDATED,
-    TIMEZONE,
-)
-_SERIES_FIELDS = (f.SERIES_UID, f.MODALITY, f.SERIES_NUMBER, f.SERIES_DESCRIPTION, INSTANCES_OF_SERIES)
 
 JSON = {"Accept": "application/dicom+json", "Accept-Encoding": "gzip"}
 # One page: 500 studies take about 0.6 MiB.
@@ -65,24 +43,9 @@ def list_studies(
     """
     days = day_range(since, until)
     asked = [(tag_key(f.STUDY_DATE), days)] if days else []
-    for fields in _pages(connection, "", asked, _STUDY_FIELDS, f.STUDY_UID, page_size):
-        yield ListedStudy(
-            study_uid=fields.uid(f.STUDY_UID),
-            study_date=fields.ascii(f.STUDY_DATE),
-            series=fields.integer(SERIES_OF_STUDY),
-            instances=fields.integer(INSTANCES_OF_STUDY),
-            changed_s=_moment_s(fields),
-            modalities=tuple(filter(None, fields.ascii(MODALITIES_IN_STUDY).upper().split("\\"))),
-            description=fields.text(f.STUDY_DESCRIPTION),
-            identity=Identity(
-                patient_id=fields.text(f.PATIENT_ID),
-                issuer=fields.text(f.ISSUER_OF_PATIENT_ID),
-                name=fields.text(f.PATIENT_NAME),
-                birth_date=fields.ascii(f.BIRTH_DATE),
-                accession_number=fields.text(f.ACCESSION_NUMBER),
-            ),
-            sex=fields.ascii(f.SEX),
-        )
+    wanted = (*STUDY_FIELDS, STUDY_UPDATED, TIMEZONE)
+    for fields in _pages(connection, "", asked, wanted, f.STUDY_UID, page_size):
+        yield study_of(fields, _moment_s(fields))
 
 
 def list_series(connection: Connection, study_uid: str, page_size: int) -> Iterator[ListedSeries]:
@@ -91,21 +54,8 @@ def list_series(connection: Connection, study_uid: str, page_size: int) -> Itera
     Raises:
         ArchiveError: as `list_studies`.
     """
-    for fields in _pages(connection, study_uid, [], _SERIES_FIELDS, f.SERIES_UID, page_size):
-        yield ListedSeries(
-            series_uid=fields.uid(f.SERIES_UID),
-            modality=fields.ascii(f.MODALITY).upper(),
-            instances=fields.integer(INSTANCES_OF_SERIES),
-            series_number=fields.integer(f.SERIES_NUMBER),
-            description=fields.text(f.SERIES_DESCRIPTION),
-        )
-
-
-def day_range(since: date | None, until: date | None) -> str:
-    """Range matching of dates (PS3.4, C.2.2.2.5); empty without days."""
-    if since is None and until is None:
-        return ""
-    return "-".join(f"{day:%Y%m%d}" if day else "" for day in (since, until))
+    for fields in _pages(connection, study_uid, [], SERIES_FIELDS, f.SERIES_UID, page_size):
+        yield series_of(fields)
 
 
 def _pages(

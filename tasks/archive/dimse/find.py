@@ -13,31 +13,15 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from tasks.archive.entries import SERIES_FIELDS, STUDY_FIELDS, day_range, series_of, study_of
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom import fields as f
 from tasks.dicom.fields import Fields, instance_from
-from tasks.dicom.instance import Identity, Instance
+from tasks.dicom.instance import Instance
 from tasks.dicom.tags import EXPLICIT_LITTLE
 
-MODALITIES_IN_STUDY = 0x00080061
-STUDY_SERIES = 0x00201206
-STUDY_INSTANCES = 0x00201208
-SERIES_INSTANCES = 0x00201209
 TOKEN_DIGITS = 32
 
-_STUDY_KEYS = (
-    f.ACCESSION_NUMBER,
-    f.STUDY_DESCRIPTION,
-    f.PATIENT_NAME,
-    f.PATIENT_ID,
-    f.ISSUER_OF_PATIENT_ID,
-    f.BIRTH_DATE,
-    f.SEX,
-    MODALITIES_IN_STUDY,
-    STUDY_SERIES,
-    STUDY_INSTANCES,
-)
-_SERIES_KEYS = (f.MODALITY, f.SERIES_NUMBER, f.SERIES_DESCRIPTION, SERIES_INSTANCES)
 # All of an `Instance` that an index may know; without sequences, and without what another element explains.
 _IMAGE_KEYS = tuple(
     sorted(
@@ -52,16 +36,15 @@ _IMAGE_KEYS = tuple(
 
 def studies_query(since: date | None, until: date | None) -> Dataset:
     """Every study of these days, both included."""
-    query = _query("STUDY", _STUDY_KEYS)
-    query.StudyInstanceUID = ""
-    query.StudyDate = _days(since, until)
+    query = _query("STUDY", STUDY_FIELDS)
+    query.StudyDate = day_range(since, until)
     return query
 
 
 def series_query(study_uid: str) -> Dataset:
     """Every series of a study."""
-    query = _query("SERIES", _SERIES_KEYS)
-    query.StudyInstanceUID, query.SeriesInstanceUID = study_uid, ""
+    query = _query("SERIES", SERIES_FIELDS)
+    query.StudyInstanceUID = study_uid
     return query
 
 
@@ -83,37 +66,12 @@ def instances_query(study_uid: str, series_uid: str, uids: list[str]) -> Dataset
 
 def listed_study(answer: Dataset) -> ListedStudy:
     """What an answer at study level says."""
-    fields = Fields(raw_values(answer), EXPLICIT_LITTLE)
-    return ListedStudy(
-        study_uid=fields.uid(f.STUDY_UID),
-        study_date=fields.ascii(f.STUDY_DATE),
-        series=fields.integer(STUDY_SERIES),
-        instances=fields.integer(STUDY_INSTANCES),
-        modalities=tuple(
-            part.strip() for part in fields.ascii(MODALITIES_IN_STUDY).split("\\") if part.strip()
-        ),
-        description=fields.text(f.STUDY_DESCRIPTION),
-        identity=Identity(
-            patient_id=fields.text(f.PATIENT_ID),
-            issuer=fields.text(f.ISSUER_OF_PATIENT_ID),
-            name=fields.text(f.PATIENT_NAME),
-            birth_date=fields.ascii(f.BIRTH_DATE),
-            accession_number=fields.text(f.ACCESSION_NUMBER),
-        ),
-        sex=fields.ascii(f.SEX),
-    )
+    return study_of(Fields(raw_values(answer), EXPLICIT_LITTLE))
 
 
 def listed_series(answer: Dataset) -> ListedSeries:
     """What an answer at series level says."""
-    fields = Fields(raw_values(answer), EXPLICIT_LITTLE)
-    return ListedSeries(
-        series_uid=fields.uid(f.SERIES_UID),
-        modality=fields.ascii(f.MODALITY).upper(),
-        instances=fields.integer(SERIES_INSTANCES),
-        series_number=fields.integer(f.SERIES_NUMBER),
-        description=fields.text(f.SERIES_DESCRIPTION),
-    )
+    return series_of(Fields(raw_values(answer), EXPLICIT_LITTLE))
 
 
 def listed_instance(answer: Dataset, study_uid: str, series_uid: str) -> Instance:
@@ -156,18 +114,3 @@ def _query(level: str, keys: tuple[int, ...]) -> Dataset:
     for tag in keys:
         setattr(query, keyword_for_tag(tag), None)
     return query
-
-
-def _days(since: date | None, until: date | None) -> str:
-    """A range match (PS3.4 section C.2.2.2.5); empty, which matches all, without days."""
-    if since is None and until is None:
-        return ""
-    if since == until and since is not None:
-        return f"{since:%Y%m%d}"
-    return (
-        f"{since:%Y%m%d}-"
-        if until is None
-        else f"{since:%Y%m%d}-{until:%Y%m%d}"
-        if since
-        else f"-{until:%Y%m%d}"
-    )

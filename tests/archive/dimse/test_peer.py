@@ -45,7 +45,6 @@ def without_file(instance: Instance) -> dict[str, object]:
 def test_a_study_is_listed_with_counts_and_identity(peer: DimsePeer) -> None:
     study = only_study(peer)
     assert (study.study_date, study.series, study.instances) == ("20240315", 1, SLICES)
-    assert study.modalities == ("CT",)
     assert study.identity.patient_id == "P-1"
 
 
