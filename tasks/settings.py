@@ -366,6 +366,11 @@ class Network(_Section):
         1024, ge=1, description="An image larger than this is refused, not fetched; in MiB."
     )
 
+    @property
+    def max_instance_bytes(self) -> int:
+        """`max_instance_mb` in bytes."""
+        return self.max_instance_mb * 1024**2
+
 
 class DicomWeb(_Section):
     """How a DICOMweb archive is reached. Secrets belong into the environment or a file of mode 600."""

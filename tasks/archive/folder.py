@@ -6,7 +6,6 @@ and of nothing else. Instances are grouped by the UIDs that they name, never by 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.archive.grouping import arrange, kept, study_of, summarise
-from tasks.archive.memory import Memory
+from tasks.archive.memory import Memory, archive_key
 from tasks.archive.rows import IMAGE, SCHEMA, File, instances_of, read_rows
 from tasks.archive.scan import EVERYTHING, Counts, Outline, Progress, Scan, Window
 from tasks.archive.walk import Listing, list_files
@@ -65,7 +64,7 @@ class FolderArchive:
     @property
     def key(self) -> str:
         """Names this archive among those that a lake remembers, without telling its path."""
-        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return archive_key(os.fsencode(self.root))
 
     def scan(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,12 +13,11 @@ from tasks.archive.dicomweb.orthanc import last_updates
 from tasks.archive.dicomweb.query import list_series, list_studies
 from tasks.archive.dicomweb.retrieve import AHEAD_PER_REQUEST, WadoInstances
 from tasks.archive.load import Load, shared_load
+from tasks.archive.memory import archive_key
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.instance import Instance
 from tasks.dicom.source import InstanceSource
 from tasks.settings import Settings
-
-KEY_DIGITS = 16
 
 
 class DicomWebPeer:
@@ -49,7 +47,7 @@ class DicomWebPeer:
     @property
     def key(self) -> str:
         """As `Peer.key`."""
-        return hashlib.sha256(self._url.encode()).hexdigest()[:KEY_DIGITS]
+        return archive_key(self._url.encode())
 
     def studies(self, since: date | None, until: date | None) -> Iterator[ListedStudy]:
         """As `Peer.studies`."""

@@ -153,7 +153,7 @@ class WadoInstances:
         Raises:
             Failed: `unreadable_file` when its header alone says that it is larger than the site allows.
         """
-        allowed = self._network.max_instance_mb * BYTES_PER_MIB
+        allowed = self._network.max_instance_bytes
         pixels = listed.rows * listed.columns * listed.samples_per_pixel * max(1, len(listed.frames))
         expected = pixels * listed.bits_allocated // 8
         if expected > allowed:

@@ -17,10 +17,9 @@ from tasks.archive.entries import SERIES_FIELDS, STUDY_FIELDS, day_range, series
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom import fields as f
 from tasks.dicom.fields import Fields, instance_from
+from tasks.dicom.header import TOKEN_DIGITS
 from tasks.dicom.instance import Instance
 from tasks.dicom.tags import EXPLICIT_LITTLE
-
-TOKEN_DIGITS = 32
 
 # All of an `Instance` that an index may know; without sequences, and without what another element explains.
 _IMAGE_KEYS = tuple(

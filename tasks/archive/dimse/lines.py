@@ -22,7 +22,6 @@ T = TypeVar("T")
 # The first pause before a further try, and the longest; each is twice the one before.
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
-BYTES_PER_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Limits:
         """For the socket of an association."""
         return Bounds(
             stall_s=self.network.read_timeout_s,
-            message_bytes=self.network.max_instance_mb * BYTES_PER_MIB,
+            message_bytes=self.network.max_instance_bytes,
             took=self.load.spend,
         )
 

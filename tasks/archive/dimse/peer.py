@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 import time
@@ -29,12 +28,12 @@ from tasks.archive.dimse.retrieve import TOGETHER, Retrieval
 from tasks.archive.dimse.source import DimseSource, Store
 from tasks.archive.dimse.storage import check
 from tasks.archive.load import shared_load
+from tasks.archive.memory import archive_key
 from tasks.archive.peer import ListedSeries, ListedStudy
 from tasks.dicom.instance import Instance
 from tasks.outcomes import ArchiveError
 from tasks.settings import Settings
 
-KEY_DIGITS = 16
 # Answers to one query beyond this are no list of a night's studies, or of a series' images.
 MAX_ANSWERS = 5_000_000
 MAX_IMAGES = 20_000
@@ -67,7 +66,7 @@ class DimsePeer:
     def key(self) -> str:
         """As `Peer.key`."""
         told = f"{SCHEME} {self._address.called} {self._address.host.lower()} {self._address.port}"
-        return hashlib.sha256(told.encode()).hexdigest()[:KEY_DIGITS]
+        return archive_key(told.encode())
 
     def studies(self, since: date | None, until: date | None) -> Iterator[ListedStudy]:
         """As `Peer.studies`; a query that broke off is asked again, and what it told already passed over."""

@@ -13,7 +13,7 @@ from tasks.archive.dimse.address import Address
 from tasks.archive.dimse.arrivals import Arrivals, Arrived, Request
 from tasks.archive.dimse.association import Line, NotNow
 from tasks.archive.dimse.find import instances_query
-from tasks.archive.dimse.lines import BYTES_PER_MIB, Limits, Lines
+from tasks.archive.dimse.lines import Limits, Lines
 from tasks.archive.dimse.storage import Storage
 from tasks.outcomes import ArchiveError
 from tasks.settings import Dimse
@@ -37,7 +37,7 @@ class Retrieval:
     def __init__(self, address: Address, settings: Dimse, limits: Limits) -> None:
         self._settings = settings
         self._limits = limits
-        self._arrivals = Arrivals(limits.network.max_instance_mb * BYTES_PER_MIB)
+        self._arrivals = Arrivals(limits.network.max_instance_bytes)
         self.lines = Lines(address, settings, limits, self._arrivals.store)
         self._address = address
         self._storage: Storage | None = None
