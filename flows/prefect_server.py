@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from flows.orchestrator import configure_prefect, is_full
@@ -94,7 +95,7 @@ def served(lake: Path, port: int, *, debug: bool = False) -> Iterator[str]:
     """
     configure_prefect(lake, debug=debug)
     if API_URL in os.environ:
-        yield os.environ[API_URL].removesuffix("/api")
+        yield page_of(os.environ[API_URL])
         return
     home, page = Path(os.environ["PREFECT_HOME"]), f"http://127.0.0.1:{port}"
     if running := holder(home / _SERVED):
@@ -111,6 +112,12 @@ def served(lake: Path, port: int, *, debug: bool = False) -> Iterator[str]:
         finally:
             os.environ.pop(API_URL, None)
             _stop(server)
+
+
+def page_of(api_url: str) -> str:
+    """The address of a Prefect server's page, without an account that stands in that of its API."""
+    parts = urlsplit(api_url.rstrip("/").removesuffix("/api"))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _start(log: Path) -> tuple[subprocess.Popen[bytes], str]:
