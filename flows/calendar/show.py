@@ -168,6 +168,8 @@ def _cells(window: WindowRecord, finished_now: int) -> list[str]:
 
 def _duration(time: timedelta) -> str:
     minutes = round(time.total_seconds() / 60)
+    if not minutes:
+        return "less than a minute"
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes / 60:.1f} h" if minutes < 72 * 60 else f"{minutes / 60 / 24:.1f} days"

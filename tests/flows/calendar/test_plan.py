@@ -173,6 +173,12 @@ def test_a_plan_is_one_screen_and_one_document(pace: Pace, hours: Hours | None, 
     assert document["measured_on_studies"] == pace.measured_on
 
 
+def test_seconds_of_work_are_not_said_to_be_none(settings: Settings) -> None:
+    plan = make_plan(Census({date(2024, 3, 1): 1}, {}), PACE, settings, None, NOW)
+    assert timedelta(0) < plan.work < timedelta(seconds=30)
+    assert "less than a minute" in printed(plan_screen(plan))
+
+
 def test_hours_come_with_the_zone_of_the_settings() -> None:
     settings = load_settings(calendar={"time_zone": "Asia/Kolkata"})
     assert working_hours(settings, None, None) is None
