@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share: where the real CT lies, and a server with the project's own model."""
+"""What several rooms share: where the real CT lies, a server with the project's own model, no time limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis
 
 from tasks.infer.environment import find_environment
 from tasks.infer.server import EmbeddedServer
@@ -15,6 +16,11 @@ from tasks.settings import Inference
 
 DATA_VARIABLE = "OSTEOSCREEN_TEST_DATA"
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# How long an example takes says how loaded the machine is. CI tries the same examples each time; new ones are
+# looked for where somebody can look at what they show.
+hypothesis.register_profile("osteoscreen", deadline=None, derandomize="CI" in os.environ)
+hypothesis.load_profile("osteoscreen")
 
 
 @pytest.fixture(scope="session")

@@ -53,20 +53,34 @@ class Served:
             time.sleep(1.0)
         pytest.fail(f"a run has not ended within {WITHIN_S:.0f} s")
 
+    def notice(self) -> dict[str, object]:
+        """What the notify command was told; it is called after the state of the run has changed."""
+        deadline_s = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline_s:
+            text = self.told.read_text() if self.told.exists() else ""
+            if text:
+                return dict(json.loads(text))
+            time.sleep(0.2)
+        pytest.fail(f"nobody was told within {WITHIN_S:.0f} s")
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("deploy")
     write_image(folder / "archive" / "one", StudyDate="20240315")
     told = folder / "told"
-    program = f"import sys; open({str(told)!r}, 'a').write(sys.stdin.read())"
+    program = (  # whole or not at all
+        "import os, sys; part, told = sys.argv[1:]; "
+        "open(part, 'w').write(sys.stdin.read()); os.rename(part, told)"
+    )
+    command = [sys.executable, "-c", program, str(folder / "part"), str(told)]
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         port = int(holder.getsockname()[1])
     running = start(
         "deploy", "archive", "--lake", "lake", "--port", str(port), cwd=folder,
         CALENDAR__TIME_ZONE="Europe/Berlin",
-        CALENDAR__NOTIFY_COMMAND=json.dumps([sys.executable, "-c", program]),
+        CALENDAR__NOTIFY_COMMAND=json.dumps(command),
     )  # fmt: skip
     api = httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=60.0)
     try:
@@ -114,6 +128,6 @@ def test_a_backfill_by_hand_runs_to_its_end_and_a_broken_one_is_told(served: Ser
     assert json.loads(answer.out)["hours"] == "00:00-23:59 Europe/Berlin"
     broken = served.start("backfill", first_day="2020-12-31", last_day="2020-01-01")
     assert served.end_of(broken) == "Failed"
-    document = json.loads(served.told.read_text())
+    document = served.notice()
     assert (document["run_id"], document["flow"]) == (broken, "backfill")
     assert (document["error"], document["tally_adds_up"]) == ("ConfigurationError", True)
