@@ -2,6 +2,14 @@
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/nights.sql), or
 -- from anywhere after SET VARIABLE lake = '/path/of/the/lake'. In screening.duckdb it is a table of this name.
+--
+-- Columns: as in runs; and
+--   is_complete: Whether the books balance; if not, the run has lost a study.
+--   high: Studies of the tier high that this run wrote.
+--   intermediate: Studies of the tier intermediate that this run wrote.
+--   low: Studies of the tier low that this run wrote.
+--   studies_per_minute: Speed, over the studies that this run worked on.
+--   share_of_slices_read: slices_read over slices_total.
 WITH tiers AS (
     SELECT
         run_id,

@@ -3,6 +3,15 @@
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/refusals.sql), or
 -- from anywhere after SET VARIABLE lake = '/path/of/the/lake'. In screening.duckdb it is a table of this name.
+--
+-- Columns: as in screenings; and
+--   studies: Studies that ended so.
+--   share: studies over all studies, the scored ones included.
+--   manufacturers: Different scanner vendors among them.
+--   first_study_date: Date of the earliest that has one.
+--   last_study_date: Date of the latest that has one.
+--   last_screened_at: When the latest of them was finished.
+--   examples: Three details, for an engineer who wants to know more.
 WITH latest AS (
     SELECT *
     FROM read_parquet(

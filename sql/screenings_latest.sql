@@ -2,6 +2,8 @@
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/screenings_latest.sql), or
 -- from anywhere after SET VARIABLE lake = '/path/of/the/lake'. In screening.duckdb it is a table of this name.
+--
+-- Columns: as in screenings.
 SELECT *
 FROM read_parquet(
     coalesce(getvariable('lake'), '.') || '/screenings/*/*.parquet',

@@ -2,6 +2,8 @@
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/vertebrae_latest.sql), or
 -- from anywhere after SET VARIABLE lake = '/path/of/the/lake'. In screening.duckdb it is a table of this name.
+--
+-- Columns: as in vertebrae, screenings.
 WITH latest AS (
     SELECT study_uid, content_key, model_version, pipeline_version,
            patient_key, study_date, age_years, sex, kvp, kernel, manufacturer, scanner_model, site

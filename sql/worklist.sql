@@ -4,6 +4,10 @@
 --
 -- Runs by itself in DuckDB from the folder of the lake (cd lake; duckdb < …/sql/worklist.sql), or
 -- from anywhere after SET VARIABLE lake = '/path/of/the/lake'. In screening.duckdb it is a table of this name.
+--
+-- Columns: as in screenings; and
+--   place: 1 for the most urgent study.
+--   last_decision: What the latest review decided, if it was about this or an earlier score; null without one.
 WITH latest AS (
     SELECT *
     FROM read_parquet(

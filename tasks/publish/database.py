@@ -15,16 +15,19 @@ from tasks.files import replacing
 from tasks.outcomes import Reason, Warn
 from tasks.publish.lake import Lake
 from tasks.publish.storage import LakeError
+from tasks.publish.views import STUDY_MONTH, View, analyst_queries, analyst_views
 from tasks.schema import TABLES
 
-SQL_FOLDER = Path(__file__).parents[2] / "sql"
+_WORDS = {
+    "TABLE built.reasons": "Every reason why a study may not be scored.",
+    "COLUMN built.reasons.reason": "The word, as in screenings.reason.",
+    "COLUMN built.reasons.outcome": "How a study ends for it: excluded or failed.",
+    "COLUMN built.reasons.sentence": "What it means.",
+    "TABLE built.warning_words": "Every doubt that may travel with a score.",
+    "COLUMN built.warning_words.warning": "The word, as in screenings.warnings.",
+    "COLUMN built.warning_words.sentence": "What it means.",
+}
 BASE_TABLES = ("screenings", "vertebrae", "series", "runs", "reviews")  # identities are not for analysts
-_COLUMNS_OF = {"screenings_latest": "screenings", "vertebrae_latest": "vertebrae", "worklist": "screenings"}
-
-
-def analyst_queries() -> dict[str, str]:
-    """The text of every file of `sql/` by its name without the ending."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(SQL_FOLDER.glob("*.sql"))}
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
@@ -73,9 +76,12 @@ def build_database(lake: Lake) -> Path:
 def _build(lake: Lake) -> None:
     with replacing(lake.database) as draft, connect(lake) as connection:
         connection.execute(f"ATTACH {quoted(str(draft))} AS built (TYPE duckdb)")
-        for name in (*BASE_TABLES, *analyst_queries()):
+        for name in BASE_TABLES:
             connection.execute(f"CREATE TABLE built.{name} AS FROM {name}")
-            _comment(connection, name)
+            _comment_table(connection, lake, name)
+        for name, view in analyst_views().items():
+            connection.execute(f"CREATE TABLE built.{name} AS FROM {name}")
+            _comment_view(connection, name, view)
         _write_words(connection)
         connection.execute("CHECKPOINT built")
         connection.execute("DETACH built")
@@ -90,17 +96,21 @@ def _is_monthly(lake: Lake, name: str) -> bool:
     return name in (lake.screenings.name, lake.vertebrae.name, lake.series.name)
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Give a built table the descriptions of the columns that the schema knows."""
-    source = TABLES.get(_COLUMNS_OF.get(name, name))
-    if source is None:
-        return
-    built = {row[0] for row in connection.execute(f"DESCRIBE built.{name}").fetchall()}
-    about, *columns = source.sql_comments(f"built.{name}")
-    connection.execute(about)
-    for column, statement in zip(source.columns, columns, strict=True):
-        if column.name in built:
-            connection.execute(statement)
+def _comment_table(connection: duckdb.DuckDBPyConnection, lake: Lake, name: str) -> None:
+    """Give one of the lake's own tables, as built, the descriptions of its schema."""
+    for statement in TABLES[name].sql_comments(f"built.{name}"):
+        connection.execute(statement)
+    if _is_monthly(lake, name):
+        connection.execute(f"COMMENT ON COLUMN built.{name}.study_month IS {quoted(STUDY_MONTH)}")
+
+
+def _comment_view(connection: duckdb.DuckDBPyConnection, name: str, view: View) -> None:
+    """Give the table of a file of `sql/`, as built, what the file's header says."""
+    connection.execute(f"COMMENT ON TABLE built.{name} IS {quoted(view.about)}")
+    for column, *_ in connection.execute(f"DESCRIBE built.{name}").fetchall():
+        if column in view.meanings:
+            text = quoted(view.meanings[column])
+            connection.execute(f'COMMENT ON COLUMN built.{name}."{column}" IS {text}')
 
 
 def _write_words(connection: duckdb.DuckDBPyConnection) -> None:
@@ -112,6 +122,8 @@ def _write_words(connection: duckdb.DuckDBPyConnection) -> None:
     connection.executemany(
         "INSERT INTO built.warning_words VALUES (?, ?)", [(str(word), word.sentence) for word in Warn]
     )
+    for name, text in _WORDS.items():
+        connection.execute(f"COMMENT ON {name} IS {quoted(text)}")
 
 
 def quoted(text: str) -> str:

@@ -4,111 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from tasks.outcomes import Reason
-from tasks.publish.database import SQL_FOLDER, analyst_queries, build_database
+from tasks.publish.database import BASE_TABLES, build_database
 from tasks.publish.lake import Lake
 from tasks.publish.query import run_sql
-from tasks.publish.result import StudyResult
-from tasks.schema import Decision, ReviewRow, RunRow, RunStatus, ScreeningRow, Tier
-from tests.publish.results import moment
-from tests.rows import refused, scored, vertebra
-
-
-def study(uid: str, tier: Tier, probability: float, margin: float = 0.0, **values: Any) -> ScreeningRow:  # noqa: ANN401
-    return scored(
-        study_uid=uid,
-        risk_tier=tier,
-        probability=probability,
-        attenuation_margin_hu=margin,
-        **{"model_label": "validated here"} | values,
-    )
-
-
-def review(uid: str, decision: Decision, hour: int) -> ReviewRow:
-    return ReviewRow(
-        review_id=f"r{uid}{hour}", reviewed_at=moment(hour), reviewer="R", study_uid=uid, decision=decision
-    )
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """Eleven studies in two runs, screened at 3 h unless told otherwise.
-
-    low: 1; intermediate: 2; high: 3 (p 0.9), 4 (p 0.8, margin −20), 5 (p 0.8, margin −40); reviewed: 6 is
-    settled, 7 is put off, 8 was settled before it was screened again; 9 grew and was superseded by its whole;
-    10 and 11 were refused.
-    """
-    lake = Lake(tmp_path_factory.mktemp("sql") / "lake")
-    rows = [
-        study("1", Tier.LOW, 0.95, study_date=date(2025, 12, 1)),
-        study("2", Tier.INTERMEDIATE, 0.99),
-        study("3", Tier.HIGH, 0.9),
-        study("4", Tier.HIGH, 0.8, -20.0),
-        study("5", Tier.HIGH, 0.8, -40.0),
-        study("6", Tier.HIGH, 0.7),
-        study("7", Tier.HIGH, 0.6),
-        study("8", Tier.HIGH, 0.5, screened_at=moment(20)),
-        study("9", Tier.HIGH, 0.99, content_key="half", screened_at=moment(2)),
-        study("9", Tier.HIGH, 0.4, content_key="whole", screened_at=moment(4), run_id="run-2"),
-        study("9", Tier.LOW, 0.1, content_key="half", model_version="0", screened_at=moment(1)),
-        refused(Reason.THICK_SLICES, study_uid="10", detail="8.0 mm", manufacturer="GE"),
-        refused(Reason.UNREADABLE_FILE, study_uid="11", study_date=None, screened_at=moment(30)),
-    ]
-    lake.publish(
-        StudyResult(
-            row,
-            (vertebra(study_uid=row.study_uid, content_key=row.content_key, model_version=row.model_version),)
-            if row.study_uid == "9"
-            else (),
-        )
-        for row in rows
-    )
-    for item in (
-        review("6", Decision.REFER_DXA, 9),
-        review("7", Decision.REFER_DXA, 8),
-        review("7", Decision.LATER, 9),
-        review("8", Decision.NO_ACTION, 9),
-    ):
-        lake.add_review(item)
-    run = RunRow(
-        run_id="run-1",
-        status=RunStatus.FINISHED,
-        started_at=moment(1),
-        pipeline_version="0.1.0",
-        found=11,
-        scored=9,
-        excluded=1,
-        failed=1,
-        unchanged=1,
-        seconds=60.0,
-        slices_total=1000,
-        slices_read=333,
-    )
-    lake.write_run(run, {})
-    lake.write_run(
-        replace(run, run_id="run-2", started_at=moment(4), found=2, scored=1, excluded=0, failed=0), {}
-    )
-    return lake
-
-
-def ask(lake: Lake, name: str) -> list[dict[str, Any]]:
-    """A file's answer, run by itself in a bare DuckDB."""
-    with duckdb.connect() as connection:
-        connection.execute("SET VARIABLE lake = ?", [str(lake.root)])
-        answer: list[dict[str, Any]] = (
-            connection.sql((SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
-            .to_arrow_table()
-            .to_pylist()
-        )
-        return answer
+from tasks.publish.views import analyst_queries
+from tasks.schema import Tier
+from tests.sql.asking import ask, lake_of, study
 
 
 def test_worklist(lake: Lake) -> None:
@@ -122,14 +30,12 @@ def test_worklist(lake: Lake) -> None:
     ("label", "order"), [("phantom-reference", ["2", "1", "3"]), ("validated here", ["1", "2", "3"])]
 )
 def test_only_validated_weights_order_a_tier(label: str, order: list[str], tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
     rows = [
         study("1", Tier.HIGH, 0.9, -5.0, model_label=label),
         study("2", Tier.HIGH, 0.6, -30.0, model_label=label),
         study("3", Tier.INTERMEDIATE, 0.95, -60.0, model_label=label),
     ]
-    lake.publish(StudyResult(row, ()) for row in rows)
-    assert [row["study_uid"] for row in ask(lake, "worklist")] == order
+    assert [row["study_uid"] for row in ask(lake_of(tmp_path, rows), "worklist")] == order
 
 
 def test_screenings_latest(lake: Lake) -> None:
@@ -167,9 +73,14 @@ def test_nights(lake: Lake) -> None:
     assert (second["run_id"], second["is_complete"], second["high"]) == ("run-2", False, 1)
 
 
+@pytest.fixture(scope="module")
+def database(lake: Lake) -> Path:
+    return build_database(lake)
+
+
 @pytest.mark.parametrize("name", sorted(analyst_queries()))
 def test_every_file_runs_by_itself_confined_and_in_the_database(
-    lake: Lake, name: str, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, database: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = ask(lake, name)
     assert alone
@@ -177,8 +88,7 @@ def test_every_file_runs_by_itself_confined_and_in_the_database(
     monkeypatch.chdir(lake.root)
     with duckdb.connect() as connection:
         assert connection.sql(analyst_queries()[name]).to_arrow_table().to_pylist() == alone
-    build_database(lake)
-    with duckdb.connect(str(lake.database), read_only=True) as connection:
+    with duckdb.connect(str(database), read_only=True) as connection:
         assert connection.sql(f"FROM {name}").to_arrow_table().to_pylist() == alone
 
 
@@ -198,20 +108,37 @@ def test_what_stands_today_is_the_same_in_every_file() -> None:
         for name, text in analyst_queries().items()
         if "superseded_at" in text
     }
-    assert set(rules) == {"screenings_latest", "vertebrae_latest", "refusals", "worklist"}
+    assert set(rules) == set(analyst_queries()) - {"nights"}
     assert {len(found) for found in rules.values()} == {1}
     assert len({rule for found in rules.values() for rule in found}) == 1
 
 
-def test_the_database_opens_elsewhere_and_tells_what_columns_mean(lake: Lake, tmp_path: Path) -> None:
-    moved = shutil.copy(build_database(lake), tmp_path / "moved.duckdb")
+def test_the_database_opens_elsewhere_and_joins_reasons(database: Path, tmp_path: Path) -> None:
+    moved = shutil.copy(database, tmp_path / "moved.duckdb")
     with duckdb.connect(str(moved), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM screenings").fetchall() == [(13,)]
         assert connection.execute(
             "SELECT sentence FROM refusals JOIN reasons USING (reason) WHERE reason = 'thick_slices'"
         ).fetchall() == [(Reason.THICK_SLICES.sentence,)]
-        ((comment,),) = connection.execute(
-            "SELECT comment FROM duckdb_columns() "
-            "WHERE table_name = 'worklist' AND column_name = 'probability'"
+
+
+def test_every_table_and_column_says_what_it_means(database: Path) -> None:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        tables = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
+        columns = connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
         ).fetchall()
-    assert "Calibrated probability" in comment
+    assert set(tables) >= {*BASE_TABLES, *analyst_queries()}
+    assert [name for name, comment in tables.items() if not comment] == []
+    assert [f"{table}.{column}" for table, column, comment in columns if not comment] == []
+    comments = {(table, column): comment for table, column, comment in columns}
+    assert "Calibrated probability" in comments["worklist", "probability"]
+    assert comments["worklist", "place"] == "1 for the most urgent study."
+    # vertebrae come first there: the tier of the vertebra, not that of the study
+    assert "this vertebra" in comments["vertebrae_latest", "attenuation_tier"]
+
+
+def test_a_header_explains_no_column_that_is_not_there(lake: Lake) -> None:
+    for name, text in analyst_queries().items():
+        explained = set(re.findall(r"^--   (\w+): ", text, re.MULTILINE))
+        assert explained <= ask(lake, name)[0].keys(), name
