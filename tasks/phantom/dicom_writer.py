@@ -31,6 +31,9 @@ from tasks.phantom.scanner import Scanner
 ISSUER = "PHANTOM"
 """IssuerOfPatientID of all generated patients."""
 
+INSTITUTION = "Phantom Hospital"
+"""InstitutionName of all generated studies: by it a generated lake says that it is one."""
+
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """ImageOrientationPatient of a slice seen from the feet."""
 
@@ -216,7 +219,7 @@ def _set_patient_and_study(dataset: FileDataset, study: StudyTags) -> None:
     dataset.AccessionNumber = study.accession
     dataset.StudyDescription = study.description
     dataset.ReferringPhysicianName = ""
-    dataset.InstitutionName = "Phantom Hospital"
+    dataset.InstitutionName = INSTITUTION
 
 
 def _set_series(dataset: FileDataset, series: SeriesTags) -> None:

@@ -18,6 +18,7 @@ from tasks.publish.storage import LakeError
 from tasks.publish.views import STUDY_MONTH, View, analyst_queries, analyst_views
 from tasks.schema import TABLES
 
+WORD_TABLES = ("reasons", "warning_words")
 _WORDS = {
     "TABLE built.reasons": "Every reason why a study may not be scored.",
     "COLUMN built.reasons.reason": "The word, as in screenings.reason.",
@@ -33,7 +34,8 @@ BASE_TABLES = ("screenings", "vertebrae", "series", "runs", "reviews")  # identi
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB in which every table of the lake, and every file of `sql/`, is a view.
 
-    The views read the lake's Parquet as it is at the time of a query. Moments are shown in UTC.
+    `reasons` and `warning_words` stand beside them, with the sentence of each word. The views read the lake's
+    Parquet as it is at the time of a query. Moments are shown in UTC.
 
     Raises:
         ConfigurationError: when the folder holds no lake.
@@ -50,6 +52,7 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
             f"CREATE VIEW {name} AS SELECT * FROM read_parquet({files}, "  # noqa: S608 - our own names
             "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
         )
+    _make_words(connection)
     for name, query in analyst_queries().items():
         connection.execute(f"CREATE VIEW {name} AS {query}")
     return connection
@@ -82,7 +85,10 @@ def _build(lake: Lake) -> None:
         for name, view in analyst_views().items():
             connection.execute(f"CREATE TABLE built.{name} AS FROM {name}")
             _comment_view(connection, name, view)
-        _write_words(connection)
+        for name in WORD_TABLES:
+            connection.execute(f"CREATE TABLE built.{name} AS FROM {name}")
+        for name, text in _WORDS.items():
+            connection.execute(f"COMMENT ON {name} IS {quoted(text)}")
         connection.execute("CHECKPOINT built")
         connection.execute("DETACH built")
 
@@ -113,17 +119,20 @@ def _comment_view(connection: duckdb.DuckDBPyConnection, name: str, view: View) 
             connection.execute(f'COMMENT ON COLUMN built.{name}."{column}" IS {text}')
 
 
-def _write_words(connection: duckdb.DuckDBPyConnection) -> None:
+def _make_words(connection: duckdb.DuckDBPyConnection) -> None:
     """The closed lists with their sentences, for joins."""
-    connection.execute("CREATE TABLE built.reasons (reason VARCHAR, outcome VARCHAR, sentence VARCHAR)")
-    rows = [(str(reason), str(reason.outcome), reason.sentence) for reason in Reason]
-    connection.executemany("INSERT INTO built.reasons VALUES (?, ?, ?)", rows)
-    connection.execute("CREATE TABLE built.warning_words (warning VARCHAR, sentence VARCHAR)")
-    connection.executemany(
-        "INSERT INTO built.warning_words VALUES (?, ?)", [(str(word), word.sentence) for word in Warn]
+    connection.execute(
+        "CREATE TABLE reasons AS SELECT unnest(?) AS reason, unnest(?) AS outcome, unnest(?) AS sentence",
+        [
+            [str(word) for word in Reason],
+            [str(word.outcome) for word in Reason],
+            [word.sentence for word in Reason],
+        ],
     )
-    for name, text in _WORDS.items():
-        connection.execute(f"COMMENT ON {name} IS {quoted(text)}")
+    connection.execute(
+        "CREATE TABLE warning_words AS SELECT unnest(?) AS warning, unnest(?) AS sentence",
+        [[str(word) for word in Warn], [word.sentence for word in Warn]],
+    )
 
 
 def quoted(text: str) -> str:
