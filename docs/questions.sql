@@ -106,7 +106,7 @@ GROUP BY ALL
 ORDER BY studies DESC, warning;
 
 -- Why were series not chosen?
-SELECT coalesce(reason, 'measurable, but another was chosen') AS why,
+SELECT coalesce(reason, 'none of its own: another was chosen, or the study refused') AS why,
        count(*) AS series, count(DISTINCT study_uid) AS studies
 FROM series
 WHERE NOT chosen
