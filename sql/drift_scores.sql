@@ -63,7 +63,8 @@ monthly AS (
     SELECT
         site, manufacturer, scanner_model, model_label, model_version, pipeline_version, month, is_baseline,
         count(*) AS studies,
-        sum(probability) AS probabilities,
+        -- decimals add up to the same in any order, so that the same lake gives the same answer
+        sum(probability::DECIMAL(18, 6)) AS probabilities,
         count(*) FILTER (WHERE risk_tier = 'high') AS high,
         [count(*) FILTER (WHERE bin = 1), count(*) FILTER (WHERE bin = 2), count(*) FILTER (WHERE bin = 3),
          count(*) FILTER (WHERE bin = 4), count(*) FILTER (WHERE bin = 5)] AS bin_studies

@@ -68,7 +68,7 @@ SELECT
     risk_tier, probability, trabecular_hu_120kvp, levels,
     previous_study_uid, previous_study_date, previous_risk_tier, previous_hu_120kvp, days_since_previous,
     is_comparable,
-    CASE WHEN is_comparable THEN trabecular_hu_120kvp - previous_hu_120kvp END AS change_hu_120kvp,
+    CASE WHEN is_comparable THEN round(trabecular_hu_120kvp - previous_hu_120kvp, 1) END AS change_hu_120kvp,
     age_years, sex, kvp, kernel, slice_thickness_mm, manufacturer, scanner_model, site,
     model_label, model_version, pipeline_version
 FROM compared

@@ -16,6 +16,7 @@ from tasks.publish.lake import Lake
 from tasks.publish.query import run_sql
 from tasks.publish.views import analyst_queries
 from tasks.schema import Tier
+from tests.rows import refused
 from tests.sql.asking import ask, lake_of, study
 
 
@@ -142,3 +143,17 @@ def test_a_header_explains_no_column_that_is_not_there(lake: Lake) -> None:
     for name, text in analyst_queries().items():
         explained = set(re.findall(r"^--   (\w+): ", text, re.MULTILINE))
         assert explained <= ask(lake, name)[0].keys(), name
+
+
+@pytest.mark.parametrize("name", sorted(analyst_queries()))
+def test_a_lake_without_a_score_date_or_header_has_answers_too(name: str, tmp_path: Path) -> None:
+    bare = refused(Reason.UNREADABLE_FILE, study_date=None, manufacturer=None, scanner_model=None, site=None)
+    answer = ask(lake_of(tmp_path, [bare]), name)
+    about_every_study = {
+        "screenings_latest",
+        "refusals",
+        "patient_history",
+        "yield_by_site",
+        "drift_refusals",
+    }
+    assert len(answer) == (1 if name in about_every_study else 0)
